@@ -32,14 +32,31 @@ void weir_arena_deinit(weir_arena *arena) {
     *arena = (weir_arena){0};
 }
 
+static bool is_better_to_keep(const weir_arena_chunk *chunk, const weir_arena_chunk *best) {
+    if (chunk->bytes > CHUNK_BYTES_GROWTH_MAX) return false;
+    return chunk->bytes > best->bytes || best->bytes > CHUNK_BYTES_GROWTH_MAX;
+}
+
+/* Unlinks the largest chunk that is not larger than growth makes them; the first when all are. */
+static weir_arena_chunk *take_chunk_to_keep(weir_arena *arena) {
+    weir_arena_chunk **best = &arena->first;
+    for (weir_arena_chunk **link = &arena->first; *link; link = &(*link)->next) {
+        if (is_better_to_keep(*link, *best)) best = link;
+    }
+    weir_arena_chunk *kept = *best;
+    *best = kept->next;
+    kept->next = NULL;
+    return kept;
+}
+
 void weir_arena_reset(weir_arena *arena) {
     if (!arena->first) return;
-    free_chunks(arena, arena->first->next);
-    arena->first->next = NULL;
-    arena->last = arena->first;
-    arena->at = arena->first->payload;
+    weir_arena_chunk *kept = take_chunk_to_keep(arena);
+    free_chunks(arena, arena->first);
+    arena->first = arena->last = kept;
+    arena->at = kept->payload;
     arena->end = arena->at + arena->first->bytes;
-#ifdef WEIR_DEBUG
+#ifdef WEIR_DEBUG_BUILD
     memset(arena->at, 0xA5, arena->first->bytes);
 #endif
 }
@@ -70,6 +87,7 @@ static bool add_chunk(weir_arena *arena, size_t bytes) {
 
 void *weir_arena_try(weir_arena *arena, size_t bytes) {
     if (bytes > arena->max_bytes) return NULL;
+    if (bytes == 0) bytes = 1; /* an empty array has an address too: NULL means no room */
     const size_t rounded = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (rounded > (size_t)(arena->end - arena->at) && !add_chunk(arena, rounded)) return NULL;
     void *memory = arena->at;

@@ -55,11 +55,14 @@ static void charge(weir_account *account, size_t bytes) {
     }
 }
 
+static bool fits(size_t used, size_t bytes, size_t limit) {
+    return limit == 0 || (bytes <= limit && used <= limit - bytes);
+}
+
 /* The check and the charge are two steps: threads that race past a limit together overshoot it by their requests. */
 static bool has_room(const weir_account *account, size_t bytes) {
-    const size_t used = atomic_load_explicit(&account->used_bytes, memory_order_relaxed);
-    if (account->limit_bytes && used + bytes > account->limit_bytes) return false;
-    return process_limit_bytes == 0 || weir_memory_used() + bytes <= process_limit_bytes;
+    return fits(atomic_load_explicit(&account->used_bytes, memory_order_relaxed), bytes, account->limit_bytes) &&
+           fits(weir_memory_used(), bytes, process_limit_bytes);
 }
 
 bool weir_account_charge(weir_account *account, size_t bytes) {

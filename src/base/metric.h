@@ -18,8 +18,9 @@ typedef struct weir_metric {
     weir_metric_kind kind;
     const char *family;       /* borrowed, static */
     const char *help;         /* borrowed, static */
-    char labels[192];
-    struct weir_metric *next; /* private */
+    char *labels;             /* owned; never cut, a topic's name alone may have 249 letters */
+    struct weir_metric *next; /* private, as is the pointer that points here */
+    struct weir_metric **link;
 } weir_metric;
 
 void weir_metric_open(weir_metric *metric, weir_metric_kind kind, const char *family, const char *help,

@@ -1,6 +1,7 @@
 /* base/option - one table describes an option: its type, default, help. The table parses, validates, explains.
  *
- * Used for connectors' WITH (...) properties, topic configs, server properties. Names are compared exactly. */
+ * Used for connectors' WITH (...) properties, topic configs, server properties. Names are compared exactly;
+ * a name given twice is an error. WEIR_OPTION_I64 and WEIR_OPTION_SIZE are read by weir_options_i64(). */
 #ifndef WEIR_BASE_OPTION_H
 #define WEIR_BASE_OPTION_H
 
@@ -12,7 +13,7 @@ typedef enum weir_option_type { WEIR_OPTION_TEXT, WEIR_OPTION_I64, WEIR_OPTION_F
 typedef struct weir_option {
     const char *name;          /* NULL ends a table */
     weir_option_type type;
-    const char *fallback;      /* default as text; NULL = required */
+    const char *fallback;      /* default as text; NULL = required, "" = optional (a number reads as 0) */
     const char *about;         /* one line; for a choice it begins with the words, "a|b|c: ..." */
     int64_t min, max;          /* for numbers; both 0 = any */
 } weir_option;

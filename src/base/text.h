@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 
 bool weir_parse_i64(weir_bytes text, int64_t *value) WEIR_MUST_USE;  /* [+-]digits, range checked */
-bool weir_parse_f64(weir_bytes text, double *value) WEIR_MUST_USE;   /* decimal notation, NaN, [+-]Infinity */
+bool weir_parse_f64(weir_bytes text, double *value) WEIR_MUST_USE;   /* 1 -.5 2.5e-3, NaN, [+-]Infinity; nearest */
 bool weir_parse_bool(weir_bytes text, bool *value) WEIR_MUST_USE;    /* true false, any case */
 /* "64MiB", "64mb", "1g", "4096": binary multiples, the unit without regard to case. */
 bool weir_parse_size(weir_bytes text, uint64_t *bytes) WEIR_MUST_USE;

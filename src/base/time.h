@@ -23,7 +23,8 @@ bool weir_civil_valid(const weir_civil *civil);
 
 /* "2026-11-24T10:00:00.123Z"; returns the length, terminated. */
 size_t weir_format_iso(char *at, int64_t ms);
-/* ISO 8601 date or date-time, optional fraction, optional Z or +hh:mm (none = UTC). */
+/* ISO 8601 date or date-time ('T' or a blank between), optional seconds and fraction (cut to milliseconds), optional Z,
+ * +hh:mm, +hhmm or +hh (none = UTC). */
 bool weir_parse_iso(weir_bytes text, int64_t *ms) WEIR_MUST_USE;
 
 #endif
