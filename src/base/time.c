@@ -120,8 +120,8 @@ static int64_t read_zone_ms(iso_reader *reader) {
     const bool west = next_is(reader, '-');
     if (!west) expect(reader, '+');
     const int32_t hours = read_digits(reader, 2, 2);
-    if (reader->at < reader->text.size) next_is(reader, ':');
-    const int32_t minutes = reader->at < reader->text.size ? read_digits(reader, 2, 2) : 0;
+    const bool minutes_follow = next_is(reader, ':') || reader->at < reader->text.size;
+    const int32_t minutes = minutes_follow ? read_digits(reader, 2, 2) : 0;
     if (hours > 18 || minutes > 59) reader->failed = true;
     const int64_t ms = (hours * 60 + minutes) * INT64_C(60000);
     return west ? -ms : ms;
