@@ -47,8 +47,10 @@ void io_timers_remove(io_timers *timers, io_timer *timer) {
     atomic_store_explicit(&timer->set, false, memory_order_relaxed);
     io_timer *last = timers->items[--timers->count];
     if (last == timer) return;
-    if (at > 0 && is_before(last, timers->items[(at - 1) / 2])) sift_up(timers, last, at);
-    else sift_down(timers, last, at);
+    if (at > 0 && is_before(last, timers->items[(at - 1) / 2]))
+        sift_up(timers, last, at);
+    else
+        sift_down(timers, last, at);
 }
 
 void io_timers_set(io_timers *timers, io_timer *timer, int64_t at_ns) {

@@ -237,8 +237,7 @@ static weir_status lock_file(io_files *self, io_file *file) {
     do {
         result = flock(file->descriptor, LOCK_EX | LOCK_NB);
     } while (result != 0 && errno == EINTR);
-    if (result != 0 && errno == EWOULDBLOCK)
-        return weir_fail(WEIR_BUSY, "%s is locked by another process", file->path);
+    if (result != 0 && errno == EWOULDBLOCK) return weir_fail(WEIR_BUSY, "%s is locked by another process", file->path);
     if (result != 0) return weir_fail_errno(errno, "locking %s", file->path);
     return weir_ok();
 }

@@ -17,7 +17,7 @@
 typedef struct io_real io_real;
 
 typedef struct io_real_config {
-    unsigned workers;       /* threads for worker lanes; 0 = one a core */
+    unsigned workers;        /* threads for worker lanes; 0 = one a core */
     const char *thread_name; /* prefix of thread names, at most 6 bytes; NULL = "weir" */
 } io_real_config;
 

@@ -57,7 +57,7 @@ struct real_loop {
     pthread_mutex_t timers_lock;
     io_timers timers;
     real_loop *next;
-    char read_buffer[REAL_READ_BYTES]; /* one for all connections: an idle one costs none */
+    char read_buffer[REAL_READ_BYTES];    /* one for all connections: an idle one costs none */
     char discard_buffer[REAL_READ_BYTES]; /* for bytes nobody wants; may be needed while read_buffer is being viewed */
 };
 
@@ -105,7 +105,7 @@ void real_network_init(io_network *network);
 
 /* lane */
 void real_lane_init(io_lane *lane, io_real *real, io_lane_kind kind, const char *name);
-bool real_lane_push(io_lane *lane, io_job *job); /* true: hand the lane to its threads */
+bool real_lane_push(io_lane *lane, io_job *job);      /* true: hand the lane to its threads */
 bool real_lane_run(io_lane *lane, unsigned jobs_max); /* true: more to do; false: not touched any more */
 void real_lane_await_idle(io_lane *lane);
 void real_ready_append(real_ready *ready, io_lane *lane);
@@ -122,8 +122,8 @@ void real_loop_timer_set(real_loop *loop, io_timer *timer, int64_t at_ns);
 void real_loop_timer_cancel(real_loop *loop, io_timer *timer);
 
 /* threads */
-weir_status real_thread_start(io_real *real, pthread_t *thread, const char *name, void *(*run)(void *), void *arg)
-    WEIR_MUST_USE;
+weir_status real_thread_start(io_real *real, pthread_t *thread, const char *name, void *(*run)(void *),
+                              void *arg) WEIR_MUST_USE;
 void real_workers_schedule(real_workers *workers, io_lane *lane);
 void real_workers_start(io_real *real);
 void real_workers_stop(real_workers *workers);

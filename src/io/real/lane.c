@@ -19,8 +19,8 @@ bool real_lane_push(io_lane *lane, io_job *job) {
     io_job *head = atomic_load_explicit(&lane->arrived, memory_order_relaxed);
     do {
         job->next = head == &with_threads ? NULL : head;
-    } while (!atomic_compare_exchange_weak_explicit(&lane->arrived, &head, job, memory_order_acq_rel,
-                                                    memory_order_relaxed));
+    } while (
+        !atomic_compare_exchange_weak_explicit(&lane->arrived, &head, job, memory_order_acq_rel, memory_order_relaxed));
     return head == NULL;
 }
 
@@ -60,8 +60,10 @@ void real_lane_await_idle(io_lane *lane) {
 
 void real_ready_append(real_ready *ready, io_lane *lane) {
     lane->next_ready = NULL;
-    if (ready->last) ready->last->next_ready = lane;
-    else ready->first = lane;
+    if (ready->last)
+        ready->last->next_ready = lane;
+    else
+        ready->first = lane;
     ready->last = lane;
 }
 

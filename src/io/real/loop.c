@@ -82,8 +82,10 @@ static void on_prepare(uv_prepare_t *handle) {
     real_loop *loop = handle->data;
     turn(loop);
     arm(loop);
-    if (loop->ready.first || loop->deferred) uv_idle_start(&loop->idle, on_idle);
-    else uv_idle_stop(&loop->idle);
+    if (loop->ready.first || loop->deferred)
+        uv_idle_start(&loop->idle, on_idle);
+    else
+        uv_idle_stop(&loop->idle);
 }
 
 void real_loop_timer_set(real_loop *loop, io_timer *timer, int64_t at_ns) {
@@ -171,8 +173,7 @@ void real_loop_destroy(real_loop *loop) {
     real_network_close_all(loop);
     real_network_close_listeners(loop);
     uv_walk(&loop->uv, close_handle, NULL);
-    while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
-    }
+    while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {}
     const int error = uv_loop_close(&loop->uv);
     weir_assert(error == 0);
     io_timers_deinit(&loop->timers);

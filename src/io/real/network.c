@@ -38,7 +38,7 @@ struct real_conn {
     uv_write_t request;
     bool in_flight, alarm_made, paused, is_deferred;
     bool is_unknown; /* to any protocol: failed before its accept callback */
-    unsigned holds; /* open handles and a running look-up: the connection lives until all have ended */
+    unsigned holds;  /* open handles and a running look-up: the connection lives until all have ended */
     size_t in_flight_bytes, first_sent_bytes;
     write_queue waiting;  /* not wholly sent; first_sent_bytes of the first are */
     write_queue done;     /* sent, callback put off */
@@ -102,7 +102,8 @@ static void address_text(const struct sockaddr_storage *source, io_address *addr
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)source;
     if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
         inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], address->host, sizeof address->host);
-    else inet_ntop(AF_INET6, &in6->sin6_addr, address->host, sizeof address->host);
+    else
+        inet_ntop(AF_INET6, &in6->sin6_addr, address->host, sizeof address->host);
     address->port = ntohs(in6->sin6_port);
 }
 
@@ -131,8 +132,10 @@ static size_t write_bytes(const io_write *write) {
 
 static void queue_append(write_queue *queue, io_write *write) {
     write->next = NULL;
-    if (queue->last) queue->last->next = write;
-    else queue->first = write;
+    if (queue->last)
+        queue->last->next = write;
+    else
+        queue->first = write;
     queue->last = write;
 }
 
@@ -268,8 +271,10 @@ static void connect_next(real_conn *conn);
 
 static void conn_free(real_conn *conn) {
     real_loop *loop = conn->loop;
-    if (conn->previous) conn->previous->next = conn->next;
-    else loop->conns = conn->next;
+    if (conn->previous)
+        conn->previous->next = conn->next;
+    else
+        loop->conns = conn->next;
     if (conn->next) conn->next->previous = conn->previous;
     if (conn->connecting) {
         uv_freeaddrinfo(conn->connecting->found);
@@ -514,8 +519,10 @@ static void on_connected(uv_connect_t *request, int error) {
     if (conn->state == CONN_CLOSING) return;
     if (error) {
         connecting->has_next = connecting->at && (connecting->at = connecting->at->ai_next);
-        if (connecting->has_next) close_now(conn, weir_ok());
-        else close_now(conn, weir_fail_errno(-error, "connecting to %s:%u", connecting->host, connecting->port));
+        if (connecting->has_next)
+            close_now(conn, weir_ok());
+        else
+            close_now(conn, weir_fail_errno(-error, "connecting to %s:%u", connecting->host, connecting->port));
         return;
     }
     uv_tcp_nodelay(&conn->tcp, 1);
@@ -580,8 +587,10 @@ static void network_connect(io_network *self, io_lane *lane, const char *host, u
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     connecting->lookup.data = conn;
     const int error = uv_getaddrinfo(&lane->loop->uv, &connecting->lookup, on_found, host, service, &hints);
-    if (error) close_now(conn, weir_fail_errno(-error, "looking up %s", host));
-    else conn->holds++;
+    if (error)
+        close_now(conn, weir_fail_errno(-error, "looking up %s", host));
+    else
+        conn->holds++;
 }
 
 void real_network_close_all(real_loop *loop) {
