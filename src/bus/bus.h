@@ -60,6 +60,10 @@ typedef struct bus_vtable {
     void (*committed)(bus *self, io_lane *lane, const char *group, const char *topic, int32_t partition,
                       void (*done)(void *arg, weir_status status, int64_t offset), void *arg);
 
+    /* The partition's durable end. */
+    void (*end_offset)(bus *self, io_lane *lane, const char *topic, int32_t partition,
+                       void (*done)(void *arg, weir_status status, int64_t offset), void *arg);
+
     /* Opens a reader at `offset` (or BUS_OFFSET_EARLIEST / LATEST). It fetches ahead by itself up to `ahead_bytes` and
      * posts `wake` to `lane` when an empty reader gets a block or fails. */
     weir_status (*reader_open)(bus *self, io_lane *lane, const char *topic, int32_t partition, int64_t offset,
