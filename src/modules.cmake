@@ -17,7 +17,7 @@ weir_module(bus/embedded USES bus broker log wire guard io base TEST_USES io/sim
 weir_module(state USES data bus io base TEST_USES io/sim)
 weir_module(flow USES state bus func data/format data io base TEST_USES io/sim)
 weir_module(connect USES connect/file data bus io base TEST_USES io/real io/sim)
-weir_module(connect/file USES data io base)
+weir_module(connect/file USES data io base TEST_USES io/real)
 weir_module(sql/catalog USES data base)
 weir_module(sql/analyse USES sql/parse sql/catalog func data base)
 weir_module(sql/plan USES sql/analyse sql/parse sql/catalog flow state func data base LIBS jansson)

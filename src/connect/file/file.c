@@ -2,7 +2,8 @@
  *
  * Rotation by renaming: the path leads to another file than the open one. The old one is read to its end first, and held
  * for rotation.wait.ms after its last growth, because its writer may still have it open. If weir was down while the
- * file was rotated away, it is looked for by its identity in the same folder.
+ * file was rotated away, it is looked for by its identity in the same folder. Of two rotations during one absence only the
+ * file of the position and the one now at the path are read; weir cannot know which file came between them.
  * Truncation (copytruncate): the file is shorter than the position, or its head is not the one remembered: from the top.
  * Identity = device, inode and a checksum of the first bytes, since inode numbers are used again.
  *
@@ -279,10 +280,10 @@ static uint32_t cut_lines(tail *t, connect_record *records, uint32_t max, bool i
     return count;
 }
 
-typedef enum fate { FATE_SAME, FATE_TRUNCATED, FATE_ROTATED } fate;
+typedef enum file_fate { FATE_SAME, FATE_TRUNCATED, FATE_ROTATED } file_fate;
 
 /* What has become of the open file, asked only when it has no news. */
-static weir_status look_around(tail *t, fate *fate) {
+static weir_status look_around(tail *t, file_fate *fate) {
     *fate = FATE_SAME;
     io_file_info open_info, path_info;
     WEIR_TRY(io_file_info_of(t->world->files, t->file, &open_info));
@@ -319,7 +320,7 @@ static weir_status file_poll(void *self, connect_record *records, uint32_t max, 
     WEIR_TRY(refill(t));
     *count = cut_lines(t, records, max, false);
     if (*count) return weir_ok();
-    fate fate;
+    file_fate fate;
     WEIR_TRY(look_around(t, &fate));
     if (fate == FATE_TRUNCATED) {
         WEIR_TRY(start_over(t));
