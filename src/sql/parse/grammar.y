@@ -303,19 +303,19 @@ grace_within ::= .
 grace_within ::= GRACE PERIOD duration.
 duration(R) ::= INTEGER(N) ID(U). { R = sql_build_duration(p, N, U); }
 window ::= .
-window ::= WINDOW(T) window_name TUMBLING LP SIZE duration(S) window_options RP. {
+window ::= WINDOW window_kind.
+window ::= WINDOW ID window_kind. /* a name, which nothing uses */
+window_kind ::= TUMBLING(T) LP SIZE duration(S) window_options RP. {
     sql_window *w = &p->query->window;
     w->kind = SQL_WINDOW_TUMBLING; w->size_ms = w->advance_ms = S; w->offset = T.offset;
     sql_place(p, "the window");
 }
-window ::= WINDOW(T) window_name HOPPING LP SIZE duration(S) COMMA ADVANCE BY duration(A) window_options RP. {
+window_kind ::= HOPPING(T) LP SIZE duration(S) COMMA ADVANCE BY duration(A) window_options RP. {
     sql_window *w = &p->query->window;
     w->kind = SQL_WINDOW_HOPPING; w->size_ms = S; w->advance_ms = A; w->offset = T.offset;
     sql_place(p, "the window");
 }
-window ::= WINDOW window_name SESSION(T) LP duration window_options RP. { sql_unsupported(p, T.offset, "WINDOW SESSION"); }
-window_name ::= .
-window_name ::= ID.
+window_kind ::= SESSION(T) LP duration window_options RP. { sql_unsupported(p, T.offset, "WINDOW SESSION"); }
 window_options ::= .
 window_options ::= COMMA retention.
 window_options ::= COMMA grace.
