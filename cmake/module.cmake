@@ -4,7 +4,8 @@
 # A folder below it that is a module of its own is not searched. Headers are included as "module/header.h".
 function(weir_module name)
   cmake_parse_arguments(ARG "" "" "USES;LIBS;TEST_USES;SOURCES" ${ARGN})
-  string(REPLACE "/" "_" target "weir_${name}")
+  string(REPLACE "/" "_" target_name "${name}")
+  set(target "weir_${target_name}")
   set(folder ${CMAKE_SOURCE_DIR}/src/${name})
   if(NOT IS_DIRECTORY ${folder})
     return() # a room that is planned but not yet furnished
@@ -26,10 +27,12 @@ function(weir_module name)
   endforeach()
   target_link_libraries(${target} PUBLIC ${ARG_LIBS})
   if(WEIR_TESTS)
+    add_custom_target(tests_${target_name}) # builds the tests of this module alone
     foreach(test ${tests})
       get_filename_component(base ${test} NAME_WE)
       string(REPLACE "/" "_" test_target "${name}_${base}")
       add_executable(${test_target} ${test})
+      add_dependencies(tests_${target_name} ${test_target})
       target_link_libraries(${test_target} PRIVATE ${target} cmocka)
       foreach(used ${ARG_TEST_USES})
         string(REPLACE "/" "_" used_target "weir_${used}")

@@ -1,8 +1,8 @@
 /* base/arena - memory that lives as long as a request, a batch or a plan, freed in one call.
  *
  * An arena hands out 16-byte aligned memory from chunks of its account; nothing is freed singly. weir_arena_reset()
- * makes all of it reusable and keeps the largest chunk up to 1 MiB, so a request loop settles at no allocation per turn.
- * Debug builds poison what is reset.
+ * makes all of it reusable and keeps the largest chunk up to 1 MiB, so a request loop settles at no allocation per
+ * turn. Debug builds poison what is reset.
  *
  * Every arena has a maximum. weir_arena_try() answers NULL there: the caller splits its work or fails with
  * WEIR_NO_MEMORY. weir_arena_alloc() is for amounts the program itself bounds (a parsed statement, a plan) and asserts.

@@ -1,6 +1,6 @@
 /* Goal: memory of an arena is aligned, separate, bounded and all freed at once.
- * Method: random allocations that must not overlap; the arena's, the account's and the process's maximum reached in turn;
- * a loop of resets whose allocations are counted. */
+ * Method: random allocations that must not overlap; the arena's, the account's and the process's maximum reached in
+ * turn; a loop of resets whose allocations are counted. */
 #include "base/arena.h"
 
 #include <setjmp.h>

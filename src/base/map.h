@@ -29,8 +29,8 @@ static inline void *weir_map_get_text(const weir_map *map, const char *key) {
     return weir_map_get(map, weir_bytes_text(key));
 }
 
-/* for (size_t at = 0; weir_map_next(&map, &at, &key, &value);) ... The map may not be written meanwhile, except that the
- * entry just returned may be removed. `key` may be NULL. */
+/* for (size_t at = 0; weir_map_next(&map, &at, &key, &value);) ... The map may not be written meanwhile, except that
+ * the entry just returned may be removed. `key` may be NULL. */
 bool weir_map_next(const weir_map *map, size_t *at, weir_bytes *key, void **value);
 
 #endif

@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
-/* Needs: registry_lock, for everything below it. The list is in order of registration until it is printed, and sorted by
- * family from then on; the sort is stable, so that a family's first registration stays its first. */
+/* Needs: registry_lock, for everything below it. The list is in order of registration until it is printed, and sorted
+ * by family from then on; the sort is stable, so that a family's first registration stays its first. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static weir_metric *registry;
 static weir_metric **registry_end = &registry;

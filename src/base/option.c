@@ -71,7 +71,8 @@ static weir_status check_value(const weir_option *option, const char *subject, c
         break;
     case WEIR_OPTION_BOOL:
         if (weir_parse_bool(text, &flag)) return weir_ok();
-        return weir_fail(WEIR_INVALID, "%s: option '%s' is '%s', wanted is true or false", subject, option->name, value);
+        return weir_fail(WEIR_INVALID, "%s: option '%s' is '%s', wanted is true or false", subject, option->name,
+                         value);
     case WEIR_OPTION_CHOICE:
         if (is_choice(option, value)) return weir_ok();
         return weir_fail(WEIR_INVALID, "%s: option '%s' is '%s', wanted is one of %.*s", subject, option->name, value,

@@ -47,11 +47,13 @@ static void a_refusal_names_the_option_and_the_way_out(void **state) {
     (void)state;
     assert_refused("rows_per_second", "many",
                    "connector file: option 'rows_per_second' is 'many', wanted is a whole number");
-    assert_refused("rows_per_second", "-1", "connector file: option 'rows_per_second' is '-1', allowed is 0 to 1000000");
+    assert_refused("rows_per_second", "-1",
+                   "connector file: option 'rows_per_second' is '-1', allowed is 0 to 1000000");
     assert_refused("ratio", "1.01", "connector file: option 'ratio' is '1.01', allowed is 0 to 1");
     assert_refused("ratio", "NaN", "connector file: option 'ratio' is 'NaN', allowed is 0 to 1");
     assert_refused("follow", "yes", "connector file: option 'follow' is 'yes', wanted is true or false");
-    assert_refused("buffer", "big", "connector file: option 'buffer' is 'big', wanted is a size in bytes, as 4096, 64KiB or 1g");
+    assert_refused("buffer", "big",
+                   "connector file: option 'buffer' is 'big', wanted is a size in bytes, as 4096, 64KiB or 1g");
     assert_refused("buffer", "2m", "connector file: option 'buffer' is '2m', allowed is 1 to 1048576");
     assert_refused("start", "middle", "connector file: option 'start' is 'middle', wanted is one of earliest|latest");
     assert_refused("start", "", "connector file: option 'start' is '', wanted is one of earliest|latest");
@@ -82,13 +84,14 @@ static void the_table_explains_itself(void **state) {
     weir_buffer text;
     weir_buffer_init(&text, &account, 4096);
     weir_options_explain(table, &text);
-    assert_string_equal(weir_buffer_text(&text), "  path             text, required  file to read\n"
-                                                 "  rows_per_second  int64, default 1000  0 is as fast as asked\n"
-                                                 "  ratio            double, default 0.5  share of bad rows\n"
-                                                 "  follow           boolean, default false  wait for more\n"
-                                                 "  buffer           size, default 64KiB  read at a time\n"
-                                                 "  start            choice, default earliest  earliest|latest: where to begin\n"
-                                                 "  limit            int64, optional  rows at most\n");
+    assert_string_equal(weir_buffer_text(&text),
+                        "  path             text, required  file to read\n"
+                        "  rows_per_second  int64, default 1000  0 is as fast as asked\n"
+                        "  ratio            double, default 0.5  share of bad rows\n"
+                        "  follow           boolean, default false  wait for more\n"
+                        "  buffer           size, default 64KiB  read at a time\n"
+                        "  start            choice, default earliest  earliest|latest: where to begin\n"
+                        "  limit            int64, optional  rows at most\n");
     weir_buffer_deinit(&text);
     weir_account_deinit(&account);
 }

@@ -1,5 +1,5 @@
 /* Goal: a failure keeps its code and its sentence for as long as the header promises, also when the text is too long.
- * Method: failures made, wrapped, kept, carried between threads; a broken invariant is watched from a parent process. */
+ * Method: failures made, wrapped, kept, carried between threads; a broken invariant is watched from a parent. */
 #include "base/status.h"
 
 #include <errno.h>

@@ -12,7 +12,7 @@ static uint8_t lower(uint8_t c) {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
 }
 
-/* ---- integers and sizes -------------------------------------------------------------------------------------------- */
+/* ---- integers and sizes ---------------------------------------------------------------------------------------- */
 
 /* Reads digits from text[*at..]; false when there is none or the number passes `max`. */
 static bool parse_digits(weir_bytes text, size_t *at, uint64_t max, uint64_t *value) {
@@ -82,10 +82,10 @@ size_t weir_format_i64(char *at, int64_t value) {
     return size;
 }
 
-/* ---- doubles -------------------------------------------------------------------------------------------------------- */
+/* ---- doubles ---------------------------------------------------------------------------------------------------- */
 
 enum {
-    /* No double needs more than 767 digits to be told from the middle between two; later digits only count as "more". */
+    /* No double needs more than 767 digits to be told from the middle between two; later ones only count as "more". */
     DIGITS_MAX = 800,
     EXPONENT_MAX = 100000 /* far outside a double's range, far inside an int's */
 };
@@ -195,8 +195,8 @@ static void decimal_increment(decimal *number) {
     number->point++;
 }
 
-/* Whether some decimal of `count` digits reads back as `value`; *number is the nearest such. Below a power of two doubles
- * lie twice as dense as above it, so there the nearest decimal can miss where its upper neighbour hits. */
+/* Whether some decimal of `count` digits reads back as `value`; *number is the nearest such. Below a power of two
+ * doubles lie twice as dense as above it, so there the nearest decimal can miss where its upper neighbour hits. */
 static bool decimal_of_length(double value, int count, decimal *number) {
     decimal_nearest(value, count, number);
     if (decimal_value(number) == value) return true;
@@ -215,7 +215,7 @@ static void decimal_shortest(double value, decimal *number) {
     while (number->count > 1 && number->digits[number->count - 1] == '0') number->count--;
 }
 
-/* Java's layout: plain from 10^-3 up to 10^7, else one digit, a point and the exponent; always a digit after the point. */
+/* Java's layout: plain from 10^-3 up to 10^7, else one digit, a point, the exponent; a point always has a digit. */
 static size_t decimal_layout(char *at, const decimal *number) {
     const int point = (int)number->point;
     const bool plain = point > -3 && point <= 7;
@@ -278,7 +278,7 @@ size_t weir_format_f64(char *at, double value) {
     return size + decimal_layout(at + size, &number);
 }
 
-/* ---- UTF-8 ---------------------------------------------------------------------------------------------------------- */
+/* ---- UTF-8 ------------------------------------------------------------------------------------------------------ */
 
 /* Bytes of the well-formed sequence at `at`, 0 when there is none (Unicode 15, table 3-7). */
 static size_t utf8_sequence(const uint8_t *at, size_t left) {
@@ -322,7 +322,7 @@ bool weir_utf8_valid(weir_bytes text) {
     return true;
 }
 
-/* ---- near names ----------------------------------------------------------------------------------------------------- */
+/* ---- near names ------------------------------------------------------------------------------------------------- */
 
 enum { NAME_BYTES_MAX = 255 }; /* longer names are far from everything */
 

@@ -72,7 +72,8 @@ static void sizes_have_binary_units(void **state) {
         uint64_t bytes;
     } good[] = {{"4096", 4096}, {"64MiB", 64 << 20}, {"64mb", 64 << 20}, {"1g", 1 << 30}, {"0", 0},
                 {"3K", 3072},   {"5b", 5},           {"2tib", 2ull << 40}, {"18446744073709551615", UINT64_MAX}};
-    static const char *const bad[] = {"", "MiB", "1.5g", "-1", "1 g", "1gg", "18446744073709551616", "16777216t", "1kib "};
+    static const char *const bad[] = {"",          "MiB",  "1.5g", "-1", "1 g", "1gg", "18446744073709551616",
+                                      "16777216t", "1kib "};
     uint64_t bytes;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_true(weir_parse_size(text(good[i].text), &bytes));
@@ -131,9 +132,9 @@ static void a_digit_behind_any_number_of_zeros_still_decides_a_tie(void **state)
 
 static void what_is_no_double_is_refused(void **state) {
     (void)state;
-    static const char *const bad[] = {"",    ".",   "-",    "+",   "e5",   "1e",    "1e+",  "1.2.3",    " 1",       "1 ",
-                                      "0x1", "1f",  "1d",   "nan", "inf",  "-NaN",  "1e5.0", "infinity", "1_000",   "--1",
-                                      "1e5 ", "1,5", "Infinity ", "+-1"};
+    static const char *const bad[] = {"",      ".",        "-",     "+",   "e5",   "1e",  "1e+",       "1.2.3",
+                                      " 1",    "1 ",       "0x1",   "1f",  "1d",   "nan", "inf",       "-NaN",
+                                      "1e5.0", "infinity", "1_000", "--1", "1e5 ", "1,5", "Infinity ", "+-1"};
     double value;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (weir_parse_f64(text(bad[i]), &value)) fail_msg("'%s' was read", bad[i]);
