@@ -85,6 +85,7 @@ struct data_vector {
     };
     data_vector *children;  /* ARRAY: 1 (elements); MAP: 2 (keys, values); STRUCT: one a field */
     uint32_t child_rows;    /* ARRAY, MAP: rows in the children */
+    uint32_t capacity;      /* rows there is room for; 0 = borrowed storage that cannot grow */
 };
 
 static inline uint32_t data_vector_index(const data_vector *vector, uint32_t row) { return vector->constant ? 0 : row; }
@@ -95,6 +96,21 @@ static inline bool data_vector_is_null(const data_vector *vector, uint32_t row) 
 data_vector *data_vector_create(weir_arena *arena, const data_type *type, uint32_t rows) WEIR_MUST_USE;
 /* Makes `valid` present, all bits set. */
 bool data_vector_own_valid(data_vector *vector, weir_arena *arena, uint32_t rows) WEIR_MUST_USE;
+/* Room for `needed` rows in a vector from data_vector_create() that holds `used`; the new ones are NULL. Capacity doubles,
+ * so appending row by row costs little. false when the arena is full: the vector is as it was. */
+bool data_vector_reserve(data_vector *vector, weir_arena *arena, uint32_t used, uint32_t needed) WEIR_MUST_USE;
+/* Makes row `row` of a flat vector NULL, in its children too. Rows of ARRAY and MAP are written in ascending order. */
+void data_vector_set_null(data_vector *vector, uint32_t row);
+/* Copies a value (or NULL) between vectors of equal types; long text is copied into the arena, ARRAY and MAP rows are
+ * appended to the target's children, so target rows ascend. The target has room for `target_row`. */
+bool data_vector_copy_row(data_vector *target, uint32_t target_row, const data_vector *source, uint32_t source_row,
+                          weir_arena *arena) WEIR_MUST_USE;
+/* Where the children of an ARRAY or MAP row begin and end. */
+static inline uint32_t data_vector_child_start(const data_vector *vector, uint32_t row) {
+    return row ? (uint32_t)vector->ends[row - 1] : 0;
+}
+/* SQL equality: both NULL at a nested place are equal there; MAPs regardless of order. */
+bool data_vector_rows_equal(const data_vector *a, uint32_t a_row, const data_vector *b, uint32_t b_row);
 
 /* ---- row selection ------------------------------------------------------------------------------------------------ */
 
@@ -115,7 +131,9 @@ struct data_buffer {
     _Atomic uint32_t references;
     void (*destroy)(data_buffer *buffer);
 };
-static inline void data_buffer_retain(data_buffer *buffer) { atomic_fetch_add_explicit(&buffer->references, 1, memory_order_relaxed); }
+static inline void data_buffer_retain(data_buffer *buffer) {
+    atomic_fetch_add_explicit(&buffer->references, 1, memory_order_relaxed);
+}
 void data_buffer_release(data_buffer *buffer);
 
 enum { DATA_BATCH_RETAINED_MAX = 64 };
@@ -149,6 +167,12 @@ typedef struct data_batch {
     struct data_batch_pool *pool;
 } data_batch;
 
+/* Sharing. Batches over the same rows never see each other's changes, because what they share is never written:
+ * - a vector, bitmap or selection array is written only by the operator that made it, before it puts it into the batch;
+ *   to change a column an operator puts a new vector into columns[], which is the batch's own;
+ * - the row vectors are written only after data_batch_own_rows().
+ * References are not atomic: all batches of a pool belong to one task. */
+
 /* A pool recycles batches and their arenas, so that a running task settles at no allocation per batch. */
 typedef struct data_batch_pool data_batch_pool;
 data_batch_pool *data_batch_pool_create(weir_account *account, uint32_t batches_max, size_t arena_bytes_max);
@@ -156,6 +180,11 @@ void data_batch_pool_destroy(data_batch_pool *pool); /* every batch is released 
 /* An empty batch with row vectors for DATA_BATCH_ROWS_MAX rows and no columns; NULL when all are out or memory is. */
 data_batch *data_batch_take(data_batch_pool *pool, const data_schema *schema) WEIR_MUST_USE;
 void data_batch_release(data_batch *batch);
+/* A second batch over the same rows: own column list, selection and arena; vectors and row vectors are shared and keep
+ * the first one's memory alive. NULL when the pool is exhausted. See "sharing" below. */
+data_batch *data_batch_share(data_batch *batch) WEIR_MUST_USE;
+/* Makes timestamp, partition, offset and seq writable: copies them when another batch may read them. */
+bool data_batch_own_rows(data_batch *batch) WEIR_MUST_USE;
 /* Keeps `buffer` alive with the batch (once, however often called); false when the batch holds DATA_BATCH_RETAINED_MAX. */
 bool data_batch_retain(data_batch *batch, data_buffer *buffer) WEIR_MUST_USE;
 /* Debug and test builds: asserts every structural invariant above. */
@@ -184,7 +213,8 @@ struct data_operator {      /* embedded first in every operator */
     uint32_t target_count;
     uint64_t rows_in, rows_out;
 };
-/* Hands `batch` to every target (all but the last get a retained shallow copy); releases it when there is none. */
+/* Hands `batch` to every target (all but the last get a shared copy, data_batch_share()); releases it when there is no
+ * target or no row is selected. Counts rows out of self and into the targets. */
 weir_status data_emit(data_operator *self, data_batch *batch) WEIR_MUST_USE;
 
 #endif

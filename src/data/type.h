@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/text.h"
 
 typedef enum data_kind {
     DATA_BOOLEAN,   /* uint8_t 0 or 1 */
@@ -23,6 +24,7 @@ typedef enum data_kind {
     DATA_KIND_COUNT
 } data_kind;
 
+enum { DATA_DECIMAL_PRECISION_MAX = 38, DATA_STRUCT_FIELDS_MAX = 256 };
 __extension__ typedef __int128 data_decimal; /* unscaled value of a DECIMAL */
 
 typedef struct data_type data_type;
@@ -52,7 +54,9 @@ bool data_type_is_number(const data_type *type);
 void data_type_print(const data_type *type, weir_buffer *target);
 /* The reverse (also INTEGER/INT, VARCHAR/STRING); used by plans and the registry, not by the SQL grammar. */
 weir_status data_type_parse(weir_arena *arena, weir_bytes text, const data_type **type) WEIR_MUST_USE;
-unsigned data_kind_width(data_kind kind); /* bytes of one flat value */
+unsigned data_kind_width(data_kind kind); /* bytes of one flat value; 0 for STRUCT, which holds children only */
+/* A column's or field's name as SQL spells it: bare when upper case, else in backquotes. */
+void data_name_print(const char *name, weir_buffer *target);
 
 /* ---- schemas ------------------------------------------------------------------------------------------------------ */
 
