@@ -153,6 +153,7 @@ typedef struct wire_builder {
     int64_t max_timestamp;
     int32_t record_count;
     int32_t last_delta;
+    bool has_base_timestamp;
 } wire_builder;
 
 typedef struct wire_batch_options {
@@ -190,7 +191,8 @@ static inline int32_t wire_builder_count(const wire_builder *builder) {
 }
 
 /* Completes the batch: compresses when options->codec says so and it helps, writes header and checksum. `compressor` and
- * `scratch` (cleared first) may be NULL without a codec. A batch without records is legal (compaction keeps a
+ * `scratch` (cleared first; its maximum a fifth above the records' bytes, for the codecs' worst case) may be NULL without
+ * a codec. A batch without records is legal (compaction keeps a
  * producer's last sequence so). NO_MEMORY when `target` was too small; `target` is then as before begin(). */
 weir_status wire_builder_finish(wire_builder *builder, const wire_batch_options *options, wire_compressor *compressor,
                                 weir_buffer *scratch) WEIR_MUST_USE;
