@@ -2,6 +2,7 @@
 """tidy - the rules of the house that a compiler does not check; runs as the test `tidy`.
 
     tools/tidy.py [ROOT]            print what is wrong, `file:line: what; what instead`; status 1 if anything is
+    tools/tidy.py --mend [ROOT]     break the C lines that are too long, and only those, with clang-format
     tools/tidy.py --ratchet [ROOT]  lower tools/long_functions.txt and long_lines.txt to what the code is now
 
 Rules: layers.txt, private headers, banned calls, long functions, long lines, leftovers, READMEs, dead files, paths
@@ -217,7 +218,7 @@ class Tidy:
             if len(lines) > limit:
                 for line in lines if limit == 0 else lines[:1]:
                     more = f" ({len(lines)} such lines, allowed {limit})" if limit else ""
-                    self.tell(path, line, f"more than {COLUMNS_MAX} columns{more}; break the line")
+                    self.tell(path, line, f"more than {COLUMNS_MAX} columns{more}; break it (tools/tidy.py --mend)")
         for path, (limit, number) in known.items():
             if self.long_lines.get(path, 0) < limit:
                 self.tell("tools/long_lines.txt", number, f"{path} has fewer now; run tools/tidy.py --ratchet")
@@ -294,11 +295,29 @@ def ratchet(tidy, functions, lines):
             file.write("\n".join(kept) + "\n")
 
 
+def mend(tidy):
+    """Reformats the long lines of C code where they are, after shortening rulers (`---- name ------`)."""
+    for path in tidy.long_lines:
+        if not path.endswith((".c", ".h")):
+            continue
+        lines = [re.sub(r"-{4,} \*/$", lambda ruler, over=len(line) - COLUMNS_MAX: "-" * max(
+            4, len(ruler.group()) - 3 - over) + " */", line) if len(line) > COLUMNS_MAX else line
+                 for line in tidy.text[path].split("\n")]
+        with open(os.path.join(tidy.root, path), "w", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+        long = [f"--lines={n}:{n}" for n, line in enumerate(lines, 1) if len(line) > COLUMNS_MAX]
+        if long:
+            subprocess.run(["clang-format", "-i", *long, path], cwd=tidy.root, check=True)
+
+
 def main():
-    arguments = [a for a in sys.argv[1:] if a != "--ratchet"]
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
     root = arguments[0] if arguments else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
     tidy = Tidy(os.path.abspath(root))
     functions, lines = tidy.run()
+    if "--mend" in sys.argv:
+        mend(tidy)
+        return 0
     if "--ratchet" in sys.argv:
         ratchet(tidy, functions, lines)
         return 0
