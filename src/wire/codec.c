@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-/* ---- shared by decode.c and encode.c ------------------------------------------------------------------------------ */
+/* ---- shared by decode.c and encode.c ----------------------------------------------------------------------------- */
 
 void wire_path_text(const wire_path *path, char *target, size_t size) {
     size_t at = 0;
@@ -29,7 +29,7 @@ void wire_init(wire_message_id id, void *target) {
     wire_struct_init(wire_messages[id].body, target);
 }
 
-/* ---- frames ------------------------------------------------------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
 
 const wire_api *wire_api_of(int16_t key) {
     for (int i = 0; i < WIRE_API_COUNT; i++) {
@@ -59,7 +59,8 @@ weir_status wire_decode_request_header(weir_bytes *frame, weir_arena *arena, wir
     header->request_api_version = (int16_t)weir_read_be16(frame->data + 2);
     header->correlation_id = (int32_t)weir_read_be32(frame->data + 4);
     *api = wire_api_of(header->request_api_key);
-    if (!*api) return weir_fail(WEIR_UNSUPPORTED, "request with API key %d: weir does not speak it", header->request_api_key);
+    if (!*api)
+        return weir_fail(WEIR_UNSUPPORTED, "request with API key %d: weir does not speak it", header->request_api_key);
     if (!wire_api_speaks(*api, header->request_api_version)) {
         return weir_fail(WEIR_UNSUPPORTED, "%s v%d: weir speaks versions %d to %d", (*api)->name,
                          header->request_api_version, (*api)->min, (*api)->max);
@@ -104,7 +105,7 @@ weir_status wire_encode_response(const wire_api *api, int version, int32_t corre
                         (wire_message_id)api->response, version, response, target);
 }
 
-/* ---- messages inside records -------------------------------------------------------------------------------------- */
+/* ---- messages inside records ------------------------------------------------------------------------------------- */
 
 static weir_status encode_prefixed(int16_t prefix, wire_message_id id, int version, const void *source,
                                    weir_buffer *target) {

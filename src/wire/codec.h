@@ -6,10 +6,10 @@
  *     wire_heartbeat_response_init(&response);
  *     WEIR_TRY(wire_encode(WIRE_HEARTBEAT_RESPONSE, version, &response, &buffer));
  *
- * Decoding copies no text and no bytes: views point into the input, arrays lie in the arena, both live as long as those.
- * The input is not trusted: an array is allocated only when its items could fit into the bytes that are left. Damage is
- *     CORRUPT: Heartbeat v4 field generation_id at byte 2: needs 4 bytes, 1 left
- * Fields that the version lacks get Kafka's defaults; unknown tagged fields are skipped.
+ * Decoding copies no text and no bytes: views point into the input, arrays lie in the arena, both live as long as
+ * those. The input is not trusted: an array is allocated only when its items could fit into the bytes that are left.
+ * Damage is CORRUPT: Heartbeat v4 field generation_id at byte 2: needs 4 bytes, 1 left Fields that the version lacks
+ * get Kafka's defaults; unknown tagged fields are skipped.
  *
  * Encoding refuses (INVALID) what the version cannot say: a field that it lacks, is not default and not ignorable; a
  * null where it knows none; text that is too long.
@@ -28,11 +28,12 @@ static inline bool wire_api_speaks(const wire_api *api, int16_t version) {
     return version >= api->min && version <= api->max;
 }
 
-/* ---- messages ----------------------------------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
 
 /* Decodes the whole of `input` into the message's struct at `target`. CORRUPT also for bytes left over; UNSUPPORTED for
  * a version outside the schema; NO_MEMORY at the arena's limit. On failure `target` is undefined. */
-weir_status wire_decode(wire_message_id id, int version, weir_bytes input, weir_arena *arena, void *target) WEIR_MUST_USE;
+weir_status wire_decode(wire_message_id id, int version, weir_bytes input, weir_arena *arena,
+                        void *target) WEIR_MUST_USE;
 /* As wire_decode(), but takes the message off the front of *input, which may go on. */
 weir_status wire_decode_front(wire_message_id id, int version, weir_bytes *input, weir_arena *arena,
                               void *target) WEIR_MUST_USE;
@@ -58,7 +59,7 @@ void wire_init(wire_message_id id, void *target);
  * version lacks are left out, bytes are told by their size, long text is cut. */
 void wire_print(wire_message_id id, int version, const void *source, weir_buffer *target);
 
-/* ---- frames ------------------------------------------------------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
 
 /* Header versions of a request and of its response: flexible APIs use 2 and 1, others 1 and 0; the ApiVersions response
  * always 0, because its reader cannot know yet. */
@@ -76,14 +77,15 @@ weir_status wire_encode_request(const wire_api *api, int version, int32_t correl
 weir_status wire_encode_response(const wire_api *api, int version, int32_t correlation_id, const void *response,
                                  weir_buffer *target) WEIR_MUST_USE;
 
-/* ---- messages inside records -------------------------------------------------------------------------------------- */
+/* ---- messages inside records ------------------------------------------------------------------------------------- */
 
 /* Consumer protocol, coordinator values, EndTxnMarker: an int16 version, then the message. A version above the schema's
  * is read as its highest and the rest of the bytes ignored, as Kafka's consumer protocol demands, when `lenient`;
  * otherwise it is UNSUPPORTED. */
 weir_status wire_decode_versioned(wire_message_id id, weir_bytes input, bool lenient, weir_arena *arena, void *target,
                                   int *version) WEIR_MUST_USE;
-weir_status wire_encode_versioned(wire_message_id id, int version, const void *source, weir_buffer *target) WEIR_MUST_USE;
+weir_status wire_encode_versioned(wire_message_id id, int version, const void *source,
+                                  weir_buffer *target) WEIR_MUST_USE;
 
 /* Coordinator keys: an int16 kind (wire_group_key), then the message in version 0. */
 weir_status wire_encode_record_key(wire_message_id id, const void *source, weir_buffer *target) WEIR_MUST_USE;
@@ -91,7 +93,8 @@ weir_status wire_encode_record_key(wire_message_id id, const void *source, weir_
 weir_status wire_decode_record_kind(weir_bytes *input, int16_t *kind) WEIR_MUST_USE;
 
 /* Records of __cluster_metadata: unsigned varints for frame version (1), key and version, then the message. */
-weir_status wire_encode_metadata(wire_message_id id, int version, const void *source, weir_buffer *target) WEIR_MUST_USE;
+weir_status wire_encode_metadata(wire_message_id id, int version, const void *source,
+                                 weir_buffer *target) WEIR_MUST_USE;
 /* The frame at the front of a metadata record; *input then begins with the message of that key and version. *id is
  * WIRE_MESSAGE_COUNT for a key that weir does not know. */
 weir_status wire_decode_metadata_frame(weir_bytes *input, wire_message_id *id, int *version) WEIR_MUST_USE;

@@ -1,12 +1,13 @@
 /* Goal: every message in every version survives the trip to bytes and back, no bytes can hurt the decoder, and weir's
  * bytes are Kafka's.
  * Method: the tables themselves drive random messages through encode and decode; each is then cut at every byte and
- * mutated. A few encodings worked out by hand from the protocol guide pin the bytes. What a version cannot say, and what
- * the errors read like, are told one by one. */
+ * mutated. A few encodings worked out by hand from the protocol guide pin the bytes. What a version cannot say, and
+ * what the errors read like, are told one by one. */
 #include "wire/random_message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 enum { ARENA_BYTES_MAX = 4 << 20, BUFFER_BYTES_MAX = 4 << 20, STRUCT_BYTES_MAX = 4096 };
@@ -54,7 +55,8 @@ static void assert_fails(weir_status status, weir_code code, const char *text) {
 }
 
 /* A random message of the seed, encoded into bench->first. The source is in `source`. */
-static void encode_random(test_bench *bench, wire_message_id id, int version, uint64_t seed, int32_t items_max, void *source) {
+static void encode_random(test_bench *bench, wire_message_id id, int version, uint64_t seed, int32_t items_max,
+                          void *source) {
     const wire_struct *body = wire_messages[id].body;
     assert_true(body->size <= STRUCT_BYTES_MAX);
     bench_clear(bench);
@@ -134,7 +136,8 @@ static void mutated_messages_do_no_harm(void **state) {
                 }
                 decoded++;
                 assert_ok(wire_encode((wire_message_id)id, version, target, &bench->second));
-                assert_ok(wire_decode((wire_message_id)id, version, weir_buffer_view(&bench->second), &bench->source, again));
+                assert_ok(
+                    wire_decode((wire_message_id)id, version, weir_buffer_view(&bench->second), &bench->source, again));
                 assert_true(same_struct(wire_messages[id].body, target, again));
             }
         }
@@ -257,8 +260,9 @@ static void unknown_tagged_fields_are_skipped(void **state) {
     uint8_t damaged[sizeof bytes];
     memcpy(damaged, bytes, sizeof bytes);
     damaged[8] = 9;
-    assert_fails(wire_decode(WIRE_HEARTBEAT_RESPONSE, 4, weir_bytes_of(damaged, sizeof damaged), &bench->target, &response),
-                 WEIR_CORRUPT, "Heartbeat response v4 field (tagged fields) at byte 7: needs 9 bytes, 3 left");
+    assert_fails(
+        wire_decode(WIRE_HEARTBEAT_RESPONSE, 4, weir_bytes_of(damaged, sizeof damaged), &bench->target, &response),
+        WEIR_CORRUPT, "Heartbeat response v4 field (tagged fields) at byte 7: needs 9 bytes, 3 left");
 }
 
 static void assert_encoded(test_bench *bench, const uint8_t *expected, size_t size) {
@@ -269,8 +273,8 @@ static void assert_encoded(test_bench *bench, const uint8_t *expected, size_t si
 /* ApiVersions v3: header version 2 with a two-byte client id and no tags, then two compact strings and no tags. */
 static void an_api_versions_request_has_kafkas_bytes(void **state) {
     test_bench *bench = *state;
-    const uint8_t expected[] = {0, 0, 0, 31, 0, 18, 0, 3, 0, 0, 0, 42, 0, 4, 'w', 'e', 'i', 'r', 0,
-                                9, 'r', 'd', 'k', 'a', 'f', 'k', 'a', '!', 6, '2', '.', '3', '.', '0', 0};
+    const uint8_t expected[] = {0, 0, 0,   31,  0,   18,  0,   3,   0,   0,   0, 42,  0,   4,   'w', 'e', 'i', 'r',
+                                0, 9, 'r', 'd', 'k', 'a', 'f', 'k', 'a', '!', 6, '2', '.', '3', '.', '0', 0};
     wire_api_versions_request request;
     wire_api_versions_request_init(&request);
     request.client_software_name = weir_bytes_text("rdkafka!");
@@ -292,8 +296,8 @@ static void an_api_versions_request_has_kafkas_bytes(void **state) {
 /* Its response keeps header version 0 in a flexible version: no tag byte after the correlation id. */
 static void an_api_versions_response_has_the_oldest_header(void **state) {
     test_bench *bench = *state;
-    const uint8_t expected[] = {0, 0, 0, 29, 0, 0, 0, 42, 0, 0, 2, 0, 1, 0, 4, 0, 18, 0, 0, 0, 0, 0,
-                                1, 1, 8, 0, 0, 0, 0, 0, 0, 0, 9};
+    const uint8_t expected[] = {0, 0, 0, 29, 0, 0, 0, 42, 0, 0, 2, 0, 1, 0, 4, 0, 18,
+                                0, 0, 0, 0,  0, 1, 1, 8,  0, 0, 0, 0, 0, 0, 0, 9};
     wire_api_versions_response response;
     wire_api_versions_response_init(&response);
     wire_api_versions_response_version version = {.api_key = 1, .min_version = 4, .max_version = 18};
@@ -314,8 +318,8 @@ static void an_api_versions_response_has_the_oldest_header(void **state) {
 /* A classic, non-flexible message: JoinGroup v5 as librdkafka sends it. */
 static void a_join_group_request_has_kafkas_bytes(void **state) {
     test_bench *bench = *state;
-    const uint8_t expected[] = {0,   1,   'g', 0, 0, 0x17, 0x70, 0, 4, 0x93, 0xe0, 0, 0, 0xff, 0xff, 0, 1,
-                                'c', 0,   0,   0, 1, 0,    1,    'r', 0, 0, 0, 2, 8, 9};
+    const uint8_t expected[] = {0, 1,   'g', 0, 0, 0x17, 0x70, 0, 4,   0x93, 0xe0, 0, 0, 0xff, 0xff, 0,
+                                1, 'c', 0,   0, 0, 1,    0,    1, 'r', 0,    0,    0, 2, 8,    9};
     wire_join_group_request request;
     wire_join_group_request_init(&request);
     request.group_id = weir_bytes_text("g");
@@ -367,7 +371,8 @@ static void a_committed_offset_has_the_coordinators_bytes(void **state) {
     assert_int_equal(input.size, sizeof key_expected - 2);
 
     weir_buffer_clear(&bench->first);
-    const uint8_t value_expected[] = {0, 3, 0, 0, 0, 0, 0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5};
+    const uint8_t value_expected[] = {0,    3,    0, 0, 0, 0, 0, 0, 0, 9, 0xff, 0xff,
+                                      0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0,    5};
     wire_offset_commit_value value;
     wire_offset_commit_value_init(&value);
     value.offset = 9;
@@ -393,7 +398,9 @@ static void a_newer_subscription_is_read_as_the_newest_known(void **state) {
     assert_int_equal(version, 9);
     assert_true(weir_bytes_equal_text(decoded.topics.items[0], "orders"));
     assert_int_equal(wire_decode_versioned(WIRE_CONSUMER_PROTOCOL_SUBSCRIPTION, weir_buffer_view(&bench->first), false,
-                                           &bench->target, &decoded, &version).code, WEIR_UNSUPPORTED);
+                                           &bench->target, &decoded, &version)
+                         .code,
+                     WEIR_UNSUPPORTED);
 }
 
 static void an_unknown_request_can_still_be_answered(void **state) {
@@ -460,10 +467,11 @@ static void the_dump_reads_like_the_schema(void **state) {
     request.protocols.items = &protocol;
     request.protocols.count = 1;
     wire_print(WIRE_JOIN_GROUP_REQUEST, 5, &request, &bench->first);
-    assert_string_equal(weir_buffer_text(&bench->first),
-                        "JoinGroup v5 {group_id: \"a\\\"b\\x0a\", session_timeout_ms: 0, rebalance_timeout_ms: -1, member_id: "
-                        "\"\", group_instance_id: null, protocol_type: \"\", protocols: [{name: \"range\", metadata: <2 "
-                        "bytes>}]}");
+    assert_string_equal(
+        weir_buffer_text(&bench->first),
+        "JoinGroup v5 {group_id: \"a\\\"b\\x0a\", session_timeout_ms: 0, rebalance_timeout_ms: -1, member_id: "
+        "\"\", group_instance_id: null, protocol_type: \"\", protocols: [{name: \"range\", metadata: <2 "
+        "bytes>}]}");
 }
 
 int main(void) {

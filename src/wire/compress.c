@@ -7,20 +7,21 @@
 #include <zstd_errors.h>
 
 enum {
-    GZIP_WINDOW = 15 + 16,       /* zlib: the largest window, gzip framing */
+    GZIP_WINDOW = 15 + 16, /* zlib: the largest window, gzip framing */
     GZIP_MEMORY = 8,
-    STEP_BYTES_MIN = 16 << 10,   /* output grows by what is there, between these */
+    STEP_BYTES_MIN = 16 << 10, /* output grows by what is there, between these */
     STEP_BYTES_MAX = 1 << 20,
     XERIAL_HEADER_BYTES = 16,
     XERIAL_BLOCK_BYTES = 32 << 10, /* what Java clients write */
     SNAPPY_RATIO_MAX = 22,         /* a copy element makes at most 64 bytes of 3 */
     LZ4_WRITER_BYTES = 256 << 10,
-    LZ4_READER_BYTES = 4 << 20,    /* the largest block and its history, what a reader may come to hold */
+    LZ4_READER_BYTES = 4 << 20, /* the largest block and its history, what a reader may come to hold */
     ZSTD_RESERVE_MIN = 64 << 10
 };
 
 /* "\x82SNAPPY\0", then version and oldest compatible version, both 1. */
-static const uint8_t xerial_header[XERIAL_HEADER_BYTES] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1};
+static const uint8_t xerial_header[XERIAL_HEADER_BYTES] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0,
+                                                           0,    0,   0,   1,   0,   0,   0,   1};
 enum { XERIAL_MAGIC_BYTES = 8 };
 
 struct wire_compressor {
@@ -93,8 +94,8 @@ static void zlib_free(voidpf account, voidpf memory) {
     weir_free(account, memory);
 }
 
-/* lz4 and zstd have no allocator hook in their stable interface: the account is told afterwards what they hold, lz4 by a
- * bound, zstd by its own count. At the account's limit the rest goes untold; it is a few MiB at most. */
+/* lz4 and zstd have no allocator hook in their stable interface: the account is told afterwards what they hold, lz4 by
+ * a bound, zstd by its own count. At the account's limit the rest goes untold; it is a few MiB at most. */
 static void charge_contexts(wire_compressor *compressor) {
     size_t held = ZSTD_sizeof_CCtx(compressor->zstd_writer) + ZSTD_sizeof_DCtx(compressor->zstd_reader);
     if (compressor->lz4_writer) held += LZ4_WRITER_BYTES;
@@ -103,8 +104,8 @@ static void charge_contexts(wire_compressor *compressor) {
     if (weir_account_charge(compressor->account, held - compressor->charged_bytes)) compressor->charged_bytes = held;
 }
 
-/* Room for the next piece of output: what the buffer has, at least STEP_BYTES_MIN, but one byte beyond `left` at most, so
- * that an output that is too large shows itself. */
+/* Room for the next piece of output: what the buffer has, at least STEP_BYTES_MIN, but one byte beyond `left` at most,
+ * so that an output that is too large shows itself. */
 static uint8_t *reserve_step(weir_buffer *target, size_t produced, size_t left, size_t *room) {
     size_t step = produced < STEP_BYTES_MIN ? STEP_BYTES_MIN : produced;
     if (step > STEP_BYTES_MAX) step = STEP_BYTES_MAX;
@@ -114,12 +115,14 @@ static uint8_t *reserve_step(weir_buffer *target, size_t produced, size_t left, 
     return step ? weir_buffer_reserve(target, step) : NULL;
 }
 
-/* ---- gzip --------------------------------------------------------------------------------------------------------- */
+/* ---- gzip -------------------------------------------------------------------------------------------------------- */
 
 static weir_status gzip_compress(wire_compressor *compressor, int level, weir_bytes input, weir_buffer *target) {
     z_stream *stream = &compressor->deflater;
-    if (level == WIRE_LEVEL_DEFAULT) level = Z_DEFAULT_COMPRESSION;
-    else level = level < 1 ? 1 : level > 9 ? 9 : level;
+    if (level == WIRE_LEVEL_DEFAULT)
+        level = Z_DEFAULT_COMPRESSION;
+    else
+        level = level < 1 ? 1 : level > 9 ? 9 : level;
     if (compressor->has_deflater && compressor->deflater_level != level) {
         deflateEnd(stream);
         compressor->has_deflater = false;
@@ -158,11 +161,13 @@ static weir_status gzip_step(z_stream *stream, size_t start, size_t output_max, 
     target->size += room - stream->avail_out;
     if (target->size - start > output_max) return too_large(WIRE_CODEC_GZIP, output_max);
     if (*result == Z_MEM_ERROR) return no_memory(WIRE_CODEC_GZIP);
-    if (*result == Z_OK || *result == Z_STREAM_END || (*result == Z_BUF_ERROR && stream->avail_out == 0)) return weir_ok();
+    if (*result == Z_OK || *result == Z_STREAM_END || (*result == Z_BUF_ERROR && stream->avail_out == 0))
+        return weir_ok();
     return corrupt(WIRE_CODEC_GZIP, *result == Z_BUF_ERROR ? "ends early" : stream->msg ? stream->msg : "damaged");
 }
 
-static weir_status gzip_decompress(wire_compressor *compressor, weir_bytes input, size_t output_max, weir_buffer *target) {
+static weir_status gzip_decompress(wire_compressor *compressor, weir_bytes input, size_t output_max,
+                                   weir_buffer *target) {
     z_stream *stream = &compressor->inflater;
     if (input.size > UINT32_MAX) return corrupt(WIRE_CODEC_GZIP, "more than 4 GiB");
     if (!compressor->has_inflater) {
@@ -186,7 +191,7 @@ static weir_status gzip_decompress(wire_compressor *compressor, weir_bytes input
     }
 }
 
-/* ---- snappy ------------------------------------------------------------------------------------------------------- */
+/* ---- snappy ------------------------------------------------------------------------------------------------------ */
 
 static weir_status snappy_compress_framed(weir_bytes input, weir_buffer *target) {
     weir_buffer_append(target, xerial_header, sizeof xerial_header);
@@ -209,7 +214,8 @@ static weir_status snappy_decompress_block(weir_bytes block, size_t output_max, 
         return corrupt(WIRE_CODEC_SNAPPY, "a block without its length");
     }
     if (length > output_max) return too_large(WIRE_CODEC_SNAPPY, output_max);
-    if (length > block.size * SNAPPY_RATIO_MAX) return corrupt(WIRE_CODEC_SNAPPY, "a block claims more than it can hold");
+    if (length > block.size * SNAPPY_RATIO_MAX)
+        return corrupt(WIRE_CODEC_SNAPPY, "a block claims more than it can hold");
     uint8_t *at = weir_buffer_reserve(target, length);
     if (!at && length) return full(WIRE_CODEC_SNAPPY, target);
     char nothing = 0;
@@ -238,7 +244,7 @@ static weir_status snappy_decompress(weir_bytes input, size_t output_max, weir_b
     return weir_ok();
 }
 
-/* ---- lz4 ---------------------------------------------------------------------------------------------------------- */
+/* ---- lz4 --------------------------------------------------------------------------------------------------------- */
 
 static weir_status lz4_compress(wire_compressor *compressor, int level, weir_bytes input, weir_buffer *target) {
     if (!compressor->lz4_writer) {
@@ -249,7 +255,9 @@ static weir_status lz4_compress(wire_compressor *compressor, int level, weir_byt
     LZ4F_preferences_t preferences = {.frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent},
                                       .autoFlush = 1};
     if (level != WIRE_LEVEL_DEFAULT) {
-        preferences.compressionLevel = level < 1 ? 1 : level > LZ4F_compressionLevel_max() ? LZ4F_compressionLevel_max() : level;
+        preferences.compressionLevel = level < 1                             ? 1
+                                       : level > LZ4F_compressionLevel_max() ? LZ4F_compressionLevel_max()
+                                                                             : level;
     }
     const size_t bound = LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(input.size, &preferences);
     uint8_t *at = weir_buffer_reserve(target, bound);
@@ -257,7 +265,8 @@ static weir_status lz4_compress(wire_compressor *compressor, int level, weir_byt
     LZ4F_cctx *writer = compressor->lz4_writer;
     size_t wrote = LZ4F_compressBegin(writer, at, bound, &preferences);
     size_t total = wrote;
-    if (!LZ4F_isError(wrote)) wrote = LZ4F_compressUpdate(writer, at + total, bound - total, input.data, input.size, NULL);
+    if (!LZ4F_isError(wrote))
+        wrote = LZ4F_compressUpdate(writer, at + total, bound - total, input.data, input.size, NULL);
     if (!LZ4F_isError(wrote)) {
         total += wrote;
         wrote = LZ4F_compressEnd(writer, at + total, bound - total, NULL);
@@ -267,7 +276,8 @@ static weir_status lz4_compress(wire_compressor *compressor, int level, weir_byt
     return weir_ok();
 }
 
-static weir_status lz4_decompress(wire_compressor *compressor, weir_bytes input, size_t output_max, weir_buffer *target) {
+static weir_status lz4_decompress(wire_compressor *compressor, weir_bytes input, size_t output_max,
+                                  weir_buffer *target) {
     if (!compressor->lz4_reader) {
         if (LZ4F_isError(LZ4F_createDecompressionContext(&compressor->lz4_reader, LZ4F_VERSION))) {
             return no_memory(WIRE_CODEC_LZ4);
@@ -292,7 +302,7 @@ static weir_status lz4_decompress(wire_compressor *compressor, weir_bytes input,
     }
 }
 
-/* ---- zstd --------------------------------------------------------------------------------------------------------- */
+/* ---- zstd -------------------------------------------------------------------------------------------------------- */
 
 static weir_status zstd_compress(wire_compressor *compressor, int level, weir_bytes input, weir_buffer *target) {
     if (!compressor->zstd_writer) compressor->zstd_writer = ZSTD_createCCtx();
@@ -312,7 +322,8 @@ static weir_status zstd_compress(wire_compressor *compressor, int level, weir_by
 /* Decompresses at once into the buffer, because a stream would first allocate the window that the frame claims (up to
  * 128 MiB). The size of the output is often unknown and never believed: room starts small and doubles, so that the work
  * is at most twice that of the last, whole try. */
-static weir_status zstd_decompress(wire_compressor *compressor, weir_bytes input, size_t output_max, weir_buffer *target) {
+static weir_status zstd_decompress(wire_compressor *compressor, weir_bytes input, size_t output_max,
+                                   weir_buffer *target) {
     if (!compressor->zstd_reader) compressor->zstd_reader = ZSTD_createDCtx();
     if (!compressor->zstd_reader) return no_memory(WIRE_CODEC_ZSTD);
     const unsigned long long claimed = ZSTD_getFrameContentSize(input.data, input.size);
@@ -336,7 +347,7 @@ static weir_status zstd_decompress(wire_compressor *compressor, weir_bytes input
     }
 }
 
-/* ---- all ---------------------------------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------------------------------------- */
 
 /* A failed call leaves `target` as it was, but for its `overflowed` when the reason is its maximum. */
 static weir_status settle(weir_status status, weir_buffer *target, size_t start) {
@@ -375,7 +386,8 @@ static weir_status decompress_with(wire_compressor *compressor, wire_codec codec
     return weir_fail(WEIR_INVALID, "codec %d: Kafka knows 0 to 4", (int)codec);
 }
 
-weir_status wire_compress(wire_compressor *compressor, wire_codec codec, int level, weir_bytes input, weir_buffer *target) {
+weir_status wire_compress(wire_compressor *compressor, wire_codec codec, int level, weir_bytes input,
+                          weir_buffer *target) {
     const size_t start = target->size;
     const weir_status status = settle(compress_with(compressor, codec, level, input, target), target, start);
     charge_contexts(compressor);

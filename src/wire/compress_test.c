@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 enum { OUTPUT_MAX = 4 << 20 };
@@ -114,8 +115,8 @@ static void output_is_appended_behind_what_is_there(void **state) {
         fill(&bench->plain, 1000, 0, 5);
         weir_buffer_clear(&bench->packed);
         weir_buffer_append_text(&bench->packed, "ab");
-        assert_ok(wire_compress(bench->compressor, (wire_codec)codec, WIRE_LEVEL_DEFAULT, weir_buffer_view(&bench->plain),
-                                &bench->packed));
+        assert_ok(wire_compress(bench->compressor, (wire_codec)codec, WIRE_LEVEL_DEFAULT,
+                                weir_buffer_view(&bench->plain), &bench->packed));
         weir_buffer_clear(&bench->unpacked);
         weir_buffer_append_text(&bench->unpacked, "xyz");
         assert_ok(wire_decompress(bench->compressor, (wire_codec)codec,
@@ -137,8 +138,8 @@ static void raw_snappy_is_read_too(void **state) {
 
 static void snappy_is_written_in_javas_frame(void **state) {
     test_bench *bench = *state;
-    const uint8_t expected[] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 5, 4 << 2,
-                                'h',  'e', 'l', 'l', 'o'};
+    const uint8_t expected[] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0,      0,   0,   0,   1,   0,  0,
+                                0,    1,   0,   0,   0,   7,   5,   4 << 2, 'h', 'e', 'l', 'l', 'o'};
     weir_buffer_clear(&bench->plain);
     weir_buffer_append_text(&bench->plain, "hello");
     pack(bench, WIRE_CODEC_SNAPPY, WIRE_LEVEL_DEFAULT);
@@ -161,8 +162,10 @@ static void concatenated_frames_are_read_on(void **state) {
     const wire_codec codecs[] = {WIRE_CODEC_GZIP, WIRE_CODEC_LZ4, WIRE_CODEC_ZSTD};
     for (size_t i = 0; i < 3; i++) {
         weir_buffer_clear(&bench->packed);
-        assert_ok(wire_compress(bench->compressor, codecs[i], WIRE_LEVEL_DEFAULT, weir_bytes_text("one "), &bench->packed));
-        assert_ok(wire_compress(bench->compressor, codecs[i], WIRE_LEVEL_DEFAULT, weir_bytes_text("two"), &bench->packed));
+        assert_ok(
+            wire_compress(bench->compressor, codecs[i], WIRE_LEVEL_DEFAULT, weir_bytes_text("one "), &bench->packed));
+        assert_ok(
+            wire_compress(bench->compressor, codecs[i], WIRE_LEVEL_DEFAULT, weir_bytes_text("two"), &bench->packed));
         assert_ok(unpack(bench, codecs[i], weir_buffer_view(&bench->packed), OUTPUT_MAX));
         assert_true(weir_bytes_equal_text(weir_buffer_view(&bench->unpacked), "one two"));
     }
@@ -178,8 +181,8 @@ static void bombs_stop_at_the_limit(void **state) {
         weir_account_init(&account, "bomb", 0);
         weir_buffer target;
         weir_buffer_init(&target, &account, OUTPUT_MAX);
-        const weir_status status = wire_decompress(bench->compressor, (wire_codec)codec, weir_buffer_view(&bench->packed),
-                                                   64 << 10, &target);
+        const weir_status status =
+            wire_decompress(bench->compressor, (wire_codec)codec, weir_buffer_view(&bench->packed), 64 << 10, &target);
         assert_int_equal(status.code, WEIR_CORRUPT);
         assert_true(account.peak_bytes < 512 << 10);
         weir_buffer_deinit(&target);
@@ -211,18 +214,23 @@ static void a_full_target_is_told_and_kept(void **state) {
         weir_buffer small;
         weir_buffer_init(&small, &bench->account, 1000);
         weir_buffer_append_text(&small, "kept");
-        assert_int_equal(wire_decompress(bench->compressor, (wire_codec)codec, weir_buffer_view(&bench->packed), OUTPUT_MAX,
-                                         &small).code, WEIR_NO_MEMORY);
+        assert_int_equal(
+            wire_decompress(bench->compressor, (wire_codec)codec, weir_buffer_view(&bench->packed), OUTPUT_MAX, &small)
+                .code,
+            WEIR_NO_MEMORY);
         assert_int_equal(small.size, 4);
         weir_buffer_clear(&small);
         assert_int_equal(wire_compress(bench->compressor, (wire_codec)codec, WIRE_LEVEL_DEFAULT,
-                                       weir_buffer_view(&bench->plain), &small).code, WEIR_NO_MEMORY);
+                                       weir_buffer_view(&bench->plain), &small)
+                             .code,
+                         WEIR_NO_MEMORY);
         assert_int_equal(small.size, 0);
         weir_buffer_deinit(&small);
     }
 }
 
-/* gzip, lz4 and zstd know their end. snappy's frame may end after any block: there a cut is a shorter output or damage. */
+/* gzip, lz4 and zstd know their end. snappy's frame may end after any block: there a cut is a shorter output or damage.
+ */
 static void cuts_are_damage(void **state) {
     test_bench *bench = *state;
     fill(&bench->plain, 3000, 0, 13);

@@ -12,7 +12,7 @@ typedef struct wire_decoder {
     bool flexible;
     weir_code code;
     const char *problem;
-    uint64_t needed;         /* with problem == problem_short */
+    uint64_t needed; /* with problem == problem_short */
     wire_path path;
 } wire_decoder;
 
@@ -185,7 +185,8 @@ static bool decode_field(wire_decoder *decoder, const wire_field *field, uint8_t
 static const wire_field *field_of_tag(const wire_decoder *decoder, const wire_struct *type, uint32_t tag) {
     for (uint16_t i = 0; i < type->field_count; i++) {
         const wire_field *field = &type->fields[i];
-        if (field->tag >= 0 && (uint32_t)field->tag == tag && wire_field_tagged_in(field, decoder->version)) return field;
+        if (field->tag >= 0 && (uint32_t)field->tag == tag && wire_field_tagged_in(field, decoder->version))
+            return field;
     }
     return NULL;
 }
@@ -247,12 +248,12 @@ weir_status wire_decode_front(wire_message_id id, int version, weir_bytes *input
     WEIR_TRY(wire_check_version(message, version));
     const uint8_t *start = input->data ? input->data : (const uint8_t *)"";
     wire_decoder decoder = {.start = start,
-                       .at = start,
-                       .end = start + input->size,
-                       .field_at = start,
-                       .arena = arena,
-                       .version = version,
-                       .flexible = version >= message->flexible};
+                            .at = start,
+                            .end = start + input->size,
+                            .field_at = start,
+                            .arena = arena,
+                            .version = version,
+                            .flexible = version >= message->flexible};
     if (!decode_struct(&decoder, message->body, target)) return failure(&decoder, message);
     *input = (weir_bytes){decoder.at, bytes_left(&decoder)};
     return weir_ok();

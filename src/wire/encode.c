@@ -9,7 +9,7 @@ typedef struct wire_encoder {
     int version;
     bool flexible;
     const char *problem;
-    wire_gap *gaps;      /* NULL = record batches are copied */
+    wire_gap *gaps; /* NULL = record batches are copied */
     size_t gap_count, gap_max;
     wire_path path;
 } wire_encoder;
@@ -52,9 +52,12 @@ static void put_uvarint(wire_encoder *encoder, uint32_t value) {
 }
 
 static void put_length(wire_encoder *encoder, const wire_field *field, bool wide, int64_t length) {
-    if (encoder->flexible && !field->inflexible) put_uvarint(encoder, (uint32_t)(length + 1));
-    else if (wide) put_be32(encoder, (uint32_t)length);
-    else put_be16(encoder, (uint16_t)length);
+    if (encoder->flexible && !field->inflexible)
+        put_uvarint(encoder, (uint32_t)(length + 1));
+    else if (wide)
+        put_be32(encoder, (uint32_t)length);
+    else
+        put_be16(encoder, (uint16_t)length);
 }
 
 static bool encode_bytes(wire_encoder *encoder, const wire_field *field, const weir_bytes *value) {
@@ -71,7 +74,8 @@ static bool encode_bytes(wire_encoder *encoder, const wire_field *field, const w
         return true;
     }
     if (value->size == 0) return true;
-    if (encoder->gap_count == encoder->gap_max) return fail(encoder, "more record batches than the caller has gaps for");
+    if (encoder->gap_count == encoder->gap_max)
+        return fail(encoder, "more record batches than the caller has gaps for");
     encoder->gaps[encoder->gap_count++] = (wire_gap){encoder->size, *value};
     return true;
 }
@@ -114,7 +118,8 @@ static bool encode_value(wire_encoder *encoder, const wire_field *field, const v
 
 static bool encode_array(wire_encoder *encoder, const wire_field *field, const wire_array *array) {
     if (array->count < 0) {
-        if (!wire_field_null_in(field, encoder->version)) return fail(encoder, "null, which this version does not allow");
+        if (!wire_field_null_in(field, encoder->version))
+            return fail(encoder, "null, which this version does not allow");
         put_length(encoder, field, true, -1);
         return true;
     }
@@ -194,8 +199,8 @@ static weir_status encode(wire_encoder *encoder, wire_message_id id, int version
     }
     if (!target || !target->overflowed) return weir_ok();
     target->size = start;
-    return weir_fail(WEIR_NO_MEMORY, "%s v%d: no room for its %zu bytes in a buffer of at most %zu", message->name, version,
-                     encoder->size, target->max_bytes);
+    return weir_fail(WEIR_NO_MEMORY, "%s v%d: no room for its %zu bytes in a buffer of at most %zu", message->name,
+                     version, encoder->size, target->max_bytes);
 }
 
 weir_status wire_encode(wire_message_id id, int version, const void *source, weir_buffer *target) {

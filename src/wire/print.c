@@ -14,9 +14,12 @@ static void print_text(weir_buffer *target, const weir_bytes *text) {
     weir_buffer_append_byte(target, '"');
     for (size_t i = 0; i < shown; i++) {
         const uint8_t byte = text->data[i];
-        if (byte == '"' || byte == '\\') weir_buffer_format(target, "\\%c", byte);
-        else if (byte < 0x20 || byte == 0x7f) weir_buffer_format(target, "\\x%02x", byte);
-        else weir_buffer_append_byte(target, byte);
+        if (byte == '"' || byte == '\\')
+            weir_buffer_format(target, "\\%c", byte);
+        else if (byte < 0x20 || byte == 0x7f)
+            weir_buffer_format(target, "\\x%02x", byte);
+        else
+            weir_buffer_append_byte(target, byte);
     }
     weir_buffer_append_text(target, shown < text->size ? "...\"" : "\"");
 }
@@ -43,14 +46,18 @@ static void print_value(weir_buffer *target, const wire_field *field, int versio
     case WIRE_BYTES:
     case WIRE_RECORDS: {
         const weir_bytes *bytes = source;
-        if (bytes->data) weir_buffer_format(target, "<%zu bytes>", bytes->size);
-        else weir_buffer_append_text(target, "null");
+        if (bytes->data)
+            weir_buffer_format(target, "<%zu bytes>", bytes->size);
+        else
+            weir_buffer_append_text(target, "null");
         break;
     }
     case WIRE_STRUCT: {
         const void *inner = field->pointer ? *(void *const *)source : source;
-        if (inner) print_struct(target, field->type, version, inner);
-        else weir_buffer_append_text(target, "null");
+        if (inner)
+            print_struct(target, field->type, version, inner);
+        else
+            weir_buffer_append_text(target, "null");
         break;
     }
     }

@@ -25,8 +25,8 @@ static inline void random_struct(random_source *random, const wire_struct *type,
 
 static inline weir_bytes random_bytes(random_source *random, bool can_be_null) {
     if (can_be_null && random_next(&random->seed) % 4 == 0) return (weir_bytes){NULL, 0};
-    const size_t size = random_next(&random->seed) % 8 == 0 ? random_next(&random->seed) % 300
-                                                            : random_next(&random->seed) % 6;
+    const size_t size =
+        random_next(&random->seed) % 8 == 0 ? random_next(&random->seed) % 300 : random_next(&random->seed) % 6;
     uint8_t *data = weir_arena_alloc(random->arena, size + 1);
     for (size_t i = 0; i < size; i++) data[i] = (uint8_t)('a' + random_next(&random->seed) % 26);
     return (weir_bytes){data, size};
@@ -110,7 +110,8 @@ static inline bool same_struct(const wire_struct *type, const void *left, const 
         const size_t bytes = wire_field_item_bytes(field);
         for (int32_t item = 0; item < left_array->count; item++) {
             if (!same_value(field, (const uint8_t *)left_array->items + bytes * (size_t)item,
-                            (const uint8_t *)right_array->items + bytes * (size_t)item)) return false;
+                            (const uint8_t *)right_array->items + bytes * (size_t)item))
+                return false;
         }
     }
     return true;

@@ -4,7 +4,7 @@
 #include "wire/record_batch_int.h"
 #include "wire/varint.h"
 
-/* ---- header ------------------------------------------------------------------------------------------------------- */
+/* ---- header ------------------------------------------------------------------------------------------------------ */
 
 weir_status wire_batch_size(weir_bytes input, size_t *size_bytes) {
     if (input.size < WIRE_BATCH_MAGIC_BYTES) {
@@ -16,13 +16,14 @@ weir_status wire_batch_size(weir_bytes input, size_t *size_bytes) {
     const int8_t magic = (int8_t)input.data[AT_MAGIC];
     if (magic == 0 || magic == 1) {
         return weir_fail(WEIR_UNSUPPORTED,
-                         "record batch at offset %lld: message format %d of Kafka before 0.11; weir needs magic 2", base_offset,
-                         magic);
+                         "record batch at offset %lld: message format %d of Kafka before 0.11; weir needs magic 2",
+                         base_offset, magic);
     }
-    if (magic != 2) return weir_fail(WEIR_CORRUPT, "record batch at offset %lld: magic %d, expected 2", base_offset, magic);
+    if (magic != 2)
+        return weir_fail(WEIR_CORRUPT, "record batch at offset %lld: magic %d, expected 2", base_offset, magic);
     if (length < WIRE_BATCH_HEADER_BYTES - WIRE_BATCH_PREFIX_BYTES) {
-        return weir_fail(WEIR_CORRUPT, "record batch at offset %lld: length %d, its header alone has %d", base_offset, length,
-                         WIRE_BATCH_HEADER_BYTES - WIRE_BATCH_PREFIX_BYTES);
+        return weir_fail(WEIR_CORRUPT, "record batch at offset %lld: length %d, its header alone has %d", base_offset,
+                         length, WIRE_BATCH_HEADER_BYTES - WIRE_BATCH_PREFIX_BYTES);
     }
     *size_bytes = (size_t)length + WIRE_BATCH_PREFIX_BYTES;
     return weir_ok();
@@ -62,7 +63,8 @@ static const char *fields_damage(const wire_batch *batch) {
 weir_status wire_batch_parse_header(weir_bytes input, wire_batch *batch) {
     *batch = (wire_batch){0};
     if (input.size < WIRE_BATCH_HEADER_BYTES) {
-        return weir_fail(WEIR_CORRUPT, "record batch: %zu bytes, its header has %d", input.size, WIRE_BATCH_HEADER_BYTES);
+        return weir_fail(WEIR_CORRUPT, "record batch: %zu bytes, its header has %d", input.size,
+                         WIRE_BATCH_HEADER_BYTES);
     }
     WEIR_TRY(wire_batch_size(input, &batch->size_bytes));
     read_fields(input.data, batch);
@@ -100,10 +102,14 @@ int32_t wire_batch_last_sequence(const wire_batch *batch) {
 
 weir_status wire_batch_check_produced(const wire_batch *batch) {
     const char *broken = NULL;
-    if (batch->record_count == 0) broken = "has no records";
-    else if (batch->record_count != batch->last_offset_delta + 1) broken = "has fewer records than offsets";
-    else if (wire_batch_is(batch, WIRE_BATCH_CONTROL)) broken = "is a control batch, which only brokers write";
-    else if (wire_batch_is(batch, WIRE_BATCH_DELETE_HORIZON)) broken = "has a delete horizon, which only brokers set";
+    if (batch->record_count == 0)
+        broken = "has no records";
+    else if (batch->record_count != batch->last_offset_delta + 1)
+        broken = "has fewer records than offsets";
+    else if (wire_batch_is(batch, WIRE_BATCH_CONTROL))
+        broken = "is a control batch, which only brokers write";
+    else if (wire_batch_is(batch, WIRE_BATCH_DELETE_HORIZON))
+        broken = "has a delete horizon, which only brokers set";
     else if (wire_batch_is(batch, WIRE_BATCH_TRANSACTIONAL) && !wire_batch_has_producer(batch))
         broken = "is transactional without a producer id";
     else if (wire_batch_has_producer(batch) && (batch->producer_epoch < 0 || batch->base_sequence < 0))
@@ -113,7 +119,7 @@ weir_status wire_batch_check_produced(const wire_batch *batch) {
                      batch->record_count, broken);
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------ */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 
 weir_status wire_records_open(wire_records *records, const wire_batch *batch, wire_compressor *compressor,
                               weir_buffer *scratch, size_t records_max) {
@@ -223,7 +229,7 @@ bool wire_control_of(const wire_record *record, int16_t *control) {
     return true;
 }
 
-/* ---- in place ----------------------------------------------------------------------------------------------------- */
+/* ---- in place ---------------------------------------------------------------------------------------------------- */
 
 void wire_batch_set_base_offset(uint8_t *batch, int64_t base_offset) {
     weir_write_be64(batch + AT_BASE_OFFSET, (uint64_t)base_offset);

@@ -1,4 +1,5 @@
-/* wire/record_batch - Kafka's record batch, magic 2 (KIP-98): what producers send, partitions store and consumers fetch.
+/* wire/record_batch - Kafka's record batch, magic 2 (KIP-98): what producers send, partitions store and consumers
+ * fetch.
  *
  *   at size                                          at size
  *    0   8  base_offset                              27   8  base_timestamp, ms
@@ -10,11 +11,13 @@
  *   23   4  last_offset_delta                        61      records, compressed as one run
  *
  *   attributes: bits 0-2 codec, 3 log append time, 4 transactional, 5 control, 6 delete horizon in base_timestamp
- *   a record:   varint length; int8 0; varlong timestamp delta; varint offset delta; varint key length (-1 = null), key;
- *               varint value length (-1 = null), value; varint header count; per header: varint key length, key,
- *               varint value length (-1 = null), value. All varints are zigzag.
+ *   a record:   varint length; int8 0; varlong timestamp delta; varint offset delta;
+ *               varint key length (-1 = null), key; varint value length (-1 = null), value;
+ *               varint header count; per header: varint key length, key, varint value length (-1 = null), value
+ *   All varints are zigzag.
  *
- * Numbers are big-endian. base_offset and partition_leader_epoch lie outside the checksum so that a broker may set them.
+ * Numbers are big-endian. base_offset and partition_leader_epoch lie outside the checksum, so that a broker can set
+ * them.
  *
  * Nothing here believes a length: parsing a header checks it against itself and the bytes at hand, the iterator checks
  * every record against its batch, and damage is CORRUPT with the base offset and the record's place. All views point
@@ -38,16 +41,16 @@ enum wire_batch_attribute {
     WIRE_BATCH_CODEC_MASK = 7,
     WIRE_BATCH_LOG_APPEND_TIME = 1 << 3, /* every record's timestamp is max_timestamp */
     WIRE_BATCH_TRANSACTIONAL = 1 << 4,
-    WIRE_BATCH_CONTROL = 1 << 5,         /* one control record: a transaction marker or a Raft message */
-    WIRE_BATCH_DELETE_HORIZON = 1 << 6   /* base_timestamp is when the batch's tombstones may go */
+    WIRE_BATCH_CONTROL = 1 << 5,       /* one control record: a transaction marker or a Raft message */
+    WIRE_BATCH_DELETE_HORIZON = 1 << 6 /* base_timestamp is when the batch's tombstones may go */
 };
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* A parsed and checked header. */
 typedef struct wire_batch {
-    weir_bytes bytes;   /* the whole batch; empty after wire_batch_parse_header() */
-    size_t size_bytes;  /* of the whole batch, header included */
+    weir_bytes bytes;  /* the whole batch; empty after wire_batch_parse_header() */
+    size_t size_bytes; /* of the whole batch, header included */
     int64_t base_offset;
     int64_t base_timestamp;
     int64_t max_timestamp;
@@ -92,17 +95,17 @@ weir_status wire_batch_parse(weir_bytes input, wire_batch *batch) WEIR_MUST_USE;
 /* CORRUPT when the checksum differs. After wire_batch_parse(). */
 weir_status wire_batch_check_crc(const wire_batch *batch) WEIR_MUST_USE;
 
-/* What a producer must have kept to (Kafka's LogValidator): at least one record, as many as the offset range, no control
- * batch, no delete horizon, a transactional batch has a producer, a producer has epoch and sequence. INVALID says what
- * is broken. The checksum and the records themselves are checked elsewhere. */
+/* What a producer must have kept to (Kafka's LogValidator): at least one record, as many as the offset range, no
+ * control batch, no delete horizon, a transactional batch has a producer, a producer has epoch and sequence. INVALID
+ * says what is broken. The checksum and the records themselves are checked elsewhere. */
 weir_status wire_batch_check_produced(const wire_batch *batch) WEIR_MUST_USE;
 
 typedef struct wire_record {
     int64_t offset;
-    int64_t timestamp;    /* ms; the batch's append time where that is its kind */
-    weir_bytes key;       /* data NULL = null */
-    weir_bytes value;     /* data NULL = null, a tombstone */
-    weir_bytes headers;   /* header_count headers as on the wire; walk them with wire_headers_next() */
+    int64_t timestamp;  /* ms; the batch's append time where that is its kind */
+    weir_bytes key;     /* data NULL = null */
+    weir_bytes value;   /* data NULL = null, a tombstone */
+    weir_bytes headers; /* header_count headers as on the wire; walk them with wire_headers_next() */
     int32_t header_count;
     int32_t offset_delta;
 } wire_record;
@@ -119,7 +122,7 @@ typedef struct wire_header {
  *     WEIR_TRY(wire_records_status(&records));
  */
 typedef struct wire_records {
-    const uint8_t *at;   /* private, as all below */
+    const uint8_t *at; /* private, as all below */
     const uint8_t *end;
     const wire_batch *batch;
     int32_t index;
@@ -127,9 +130,9 @@ typedef struct wire_records {
     const char *damage; /* static text, NULL while all is well */
 } wire_records;
 
-/* `batch` comes from wire_batch_parse() and outlives the walk. Compressed records are decompressed into `scratch`, which
- * is cleared first, up to `records_max` bytes; `compressor` and `scratch` may be NULL for a batch that is not compressed.
- * CORRUPT or NO_MEMORY when that fails. */
+/* `batch` comes from wire_batch_parse() and outlives the walk. Compressed records are decompressed into `scratch`,
+ * which is cleared first, up to `records_max` bytes; `compressor` and `scratch` may be NULL for a batch that is not
+ * compressed. CORRUPT or NO_MEMORY when that fails. */
 weir_status wire_records_open(wire_records *records, const wire_batch *batch, wire_compressor *compressor,
                               weir_buffer *scratch, size_t records_max) WEIR_MUST_USE;
 /* false at the end and at damage; wire_records_status() tells which. Checks every length, headers included, and that
@@ -142,13 +145,13 @@ weir_status wire_records_status(const wire_records *records) WEIR_MUST_USE;
  * from wire_records_next(), so its headers are known to be whole. */
 bool wire_headers_next(weir_bytes *headers, wire_header *header);
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /* Builds one batch at the end of `target`; several builders may follow one another on the same buffer. Records become
  * bytes at once; finish() compresses them and writes the header. */
 typedef struct wire_builder {
     weir_buffer *target;
-    size_t start;           /* private, as all below */
+    size_t start; /* private, as all below */
     int64_t base_timestamp;
     int64_t max_timestamp;
     int32_t record_count;
@@ -161,12 +164,12 @@ typedef struct wire_batch_options {
     int64_t producer_id;
     int32_t base_sequence;
     int32_t partition_leader_epoch;
-    int32_t last_offset_delta; /* raises the batch's range beyond its last record, for compaction; -1 = the last record */
+    int32_t last_offset_delta; /* raises the range beyond the last record, for compaction; -1 = the last record's */
     int16_t producer_epoch;
-    uint16_t attributes;       /* flags of wire_batch_attribute; the codec bits come from `codec` */
+    uint16_t attributes; /* flags of wire_batch_attribute; the codec bits come from `codec` */
     wire_codec codec;
     int level;
-    int64_t append_time_ms;    /* max_timestamp where attributes have WIRE_BATCH_LOG_APPEND_TIME */
+    int64_t append_time_ms; /* max_timestamp where attributes have WIRE_BATCH_LOG_APPEND_TIME */
 } wire_batch_options;
 
 /* No producer, no codec, offset 0, leader epoch -1 (unknown). */
@@ -190,16 +193,16 @@ static inline int32_t wire_builder_count(const wire_builder *builder) {
     return builder->record_count;
 }
 
-/* Completes the batch: compresses when options->codec says so and it helps, writes header and checksum. `compressor` and
- * `scratch` (cleared first; its maximum a fifth above the records' bytes, for the codecs' worst case) may be NULL without
- * a codec. A batch without records is legal (compaction keeps a
- * producer's last sequence so). NO_MEMORY when `target` was too small; `target` is then as before begin(). */
+/* Completes the batch: compresses when options->codec says so and it helps, writes header and checksum. `compressor`
+ * and `scratch` (cleared first; its maximum a fifth above the records' bytes, for the codecs' worst case) may be NULL
+ * without a codec. A batch without records is legal (compaction keeps a producer's last sequence so). NO_MEMORY when
+ * `target` was too small; `target` is then as before begin(). */
 weir_status wire_builder_finish(wire_builder *builder, const wire_batch_options *options, wire_compressor *compressor,
                                 weir_buffer *scratch) WEIR_MUST_USE;
 /* Gives the batch up: `target` is as before begin(). */
 void wire_builder_abandon(wire_builder *builder);
 
-/* ---- changing in place -------------------------------------------------------------------------------------------- */
+/* ---- changing in place ------------------------------------------------------------------------------------------- */
 
 /* `batch` is a whole batch that wire_batch_parse() accepted. The first two lie outside the checksum. */
 void wire_batch_set_base_offset(uint8_t *batch, int64_t base_offset);
@@ -209,7 +212,7 @@ void wire_batch_set_append_time(uint8_t *batch, int64_t append_time_ms);
 /* Create time with a corrected maximum, checksum again. */
 void wire_batch_set_max_timestamp(uint8_t *batch, int64_t max_timestamp_ms);
 
-/* ---- control batches ---------------------------------------------------------------------------------------------- */
+/* ---- control batches --------------------------------------------------------------------------------------------- */
 
 typedef enum wire_control {
     WIRE_CONTROL_ABORT,

@@ -1,12 +1,14 @@
 /* Goal: a record batch is read and written exactly as Kafka does, and no batch can make the reader leave its bytes.
- * Method: batches written by Kafka's own Java client (kafka-clients 4.3.1, MemoryRecords) are pinned, one per codec; weir
- * reads them, and writes the uncompressed one byte for byte. Random batches make the trip from builder to iterator; each
- * is cut at every byte and mutated, with and without a right checksum. Every rule about a header is broken once. */
+ * Method: batches written by Kafka's own Java client (kafka-clients 4.3.1, MemoryRecords) are pinned, one per codec;
+ * weir reads them, and writes the uncompressed one byte for byte. Random batches make the trip from builder to
+ * iterator; each is cut at every byte and mutated, with and without a right checksum. Every rule about a header is
+ * broken once. */
 #include "wire/record_batch.h"
 #include "wire/varint.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 enum { BUFFER_MAX = 1 << 20 };
@@ -244,7 +246,8 @@ static void build_random_batch(test_bench *bench, uint32_t seed) {
         }
         const weir_bytes key = next(&seed) % 3 ? weir_bytes_of(bytes, next(&seed) % 40) : (weir_bytes){NULL, 0};
         const weir_bytes value = next(&seed) % 5 ? weir_bytes_of(bytes, next(&seed) % 400) : (weir_bytes){NULL, 0};
-        wire_builder_add(&builder, (int64_t)next(&seed) * (next(&seed) % 2 ? 100000 : -1), key, value, headers, header_count);
+        wire_builder_add(&builder, (int64_t)next(&seed) * (next(&seed) % 2 ? 100000 : -1), key, value, headers,
+                         header_count);
     }
     assert_int_equal(wire_builder_count(&builder), count);
     assert_int_equal(wire_builder_bytes(&builder), bench->first.size);
@@ -355,7 +358,7 @@ static void batches_change_in_place(void **state) {
                                                .attributes = batch.attributes});
 }
 
-/* ---- damage ------------------------------------------------------------------------------------------------------- */
+/* ---- damage ------------------------------------------------------------------------------------------------------ */
 
 static void a_changed_byte_breaks_the_checksum(void **state) {
     test_bench *bench = *state;
@@ -384,8 +387,7 @@ static void every_rule_of_the_header_is_checked(void **state) {
         {8, 4, 0xffffffff, WEIR_CORRUPT, "record batch at offset 100: length -1, its header alone has 49"},
         {8, 4, 170, WEIR_CORRUPT, "record batch at offset 100: 182 bytes, 181 are there"},
         {21, 2, 5, WEIR_CORRUPT, "record batch at offset 100: an unknown codec"},
-        {0, 8, 0x8000000000000000, WEIR_CORRUPT,
-         "record batch at offset -9223372036854775808: a negative base offset"},
+        {0, 8, 0x8000000000000000, WEIR_CORRUPT, "record batch at offset -9223372036854775808: a negative base offset"},
         {0, 8, INT64_MAX - 2, WEIR_CORRUPT, "record batch at offset 9223372036854775805: offsets beyond 64 bits"},
         {23, 4, 0xffffffff, WEIR_CORRUPT, "record batch at offset 100: a negative last offset delta"},
         {23, 4, 1, WEIR_CORRUPT, "record batch at offset 100: more records than offsets"},
@@ -450,8 +452,7 @@ static void assert_record_damage(test_bench *bench, const uint8_t *bytes, size_t
     wire_record record;
     assert_ok(wire_batch_parse(weir_buffer_view(&bench->first), &batch));
     assert_ok(wire_records_open(&records, &batch, NULL, NULL, 0));
-    while (wire_records_next(&records, &record)) {
-    }
+    while (wire_records_next(&records, &record)) {}
     assert_fails(wire_records_status(&records), WEIR_CORRUPT, text);
 }
 
@@ -464,10 +465,12 @@ static void every_rule_of_a_record_is_checked(void **state) {
     } rules[] = {
         {{14, 0, 0, 0, 1, 1, 0, 0}, 8, "record batch at offset 0, record 0 of 1: a record longer than its parts"},
         {{16, 0, 0, 0, 1, 1, 0}, 7, "record batch at offset 0, record 0 of 1: a record longer than the batch"},
-        {{0x80, 0x80, 0x80, 0x80, 0x80, 1, 0}, 7,
+        {{0x80, 0x80, 0x80, 0x80, 0x80, 1, 0},
+         7,
          "record batch at offset 0, record 0 of 1: fewer records than the header says"},
         {{0, 0, 0, 0, 1, 1, 0}, 7, "record batch at offset 0, record 0 of 1: a record without attributes"},
-        {{12, 0, 0x80, 0x80, 0x80, 0x80, 0x80}, 7,
+        {{12, 0, 0x80, 0x80, 0x80, 0x80, 0x80},
+         7,
          "record batch at offset 0, record 0 of 1: a record's timestamp or offset is cut short"},
         {{12, 0, 0, 1, 1, 1, 0}, 7, "record batch at offset 0, record 0 of 1: offsets that do not grow"},
         {{12, 0, 0, 4, 1, 1, 0}, 7, "record batch at offset 0, record 0 of 1: an offset beyond the batch"},
@@ -475,9 +478,11 @@ static void every_rule_of_a_record_is_checked(void **state) {
         {{12, 0, 0, 0, 3, 1, 0}, 7, "record batch at offset 0, record 0 of 1: a key longer than its record"},
         {{12, 0, 0, 0, 1, 8, 0}, 7, "record batch at offset 0, record 0 of 1: a value longer than its record"},
         {{12, 0, 0, 0, 1, 1, 1}, 7, "record batch at offset 0, record 0 of 1: a damaged header count"},
-        {{16, 0, 0, 0, 1, 1, 2, 1, 1}, 9,
+        {{16, 0, 0, 0, 1, 1, 2, 1, 1},
+         9,
          "record batch at offset 0, record 0 of 1: a header longer than its record, or without a key"},
-        {{14, 0, 0, 0, 1, 1, 4, 0}, 8,
+        {{14, 0, 0, 0, 1, 1, 4, 0},
+         8,
          "record batch at offset 0, record 0 of 1: a header longer than its record, or without a key"},
         {{12, 0, 0, 0, 1, 1, 0, 9}, 8, "record batch at offset 0, record 1 of 1: bytes after the last record"},
     };
@@ -530,18 +535,22 @@ static void mutated_batches_do_no_harm(void **state) {
     uint32_t seed = 4711;
     int whole = 0, damaged = 0;
     for (int round = 0; round < 20000; round++) {
-        if (round % 2) build_random_batch(bench, next(&seed) | 1);
-        else build_kafkas_batch(bench, (wire_codec)(round / 2 % WIRE_CODEC_COUNT));
+        if (round % 2)
+            build_random_batch(bench, next(&seed) | 1);
+        else
+            build_kafkas_batch(bench, (wire_codec)(round / 2 % WIRE_CODEC_COUNT));
         for (int flips = 0; flips < 2; flips++) {
             bench->first.data[17 + next(&seed) % (bench->first.size - 17)] = (uint8_t)next(&seed);
         }
-        if (walk(bench, weir_buffer_view(&bench->first))) whole++;
-        else damaged++;
+        if (walk(bench, weir_buffer_view(&bench->first)))
+            whole++;
+        else
+            damaged++;
     }
     assert_true(whole > 1000 && damaged > 1000); /* both paths were walked */
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
 
 static void a_batch_that_does_not_fit_leaves_no_trace(void **state) {
     test_bench *bench = *state;

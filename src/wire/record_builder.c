@@ -64,7 +64,8 @@ static uint8_t *open_record(wire_builder *builder, const wire_record *record, si
 
 static void close_record(wire_builder *builder, const wire_record *record, const uint8_t *end) {
     builder->target->size = (size_t)(end - builder->target->data);
-    if (builder->record_count == 0 || record->timestamp > builder->max_timestamp) builder->max_timestamp = record->timestamp;
+    if (builder->record_count == 0 || record->timestamp > builder->max_timestamp)
+        builder->max_timestamp = record->timestamp;
     builder->last_delta = record->offset_delta;
     builder->record_count++;
 }
@@ -100,8 +101,8 @@ void wire_builder_add_record(wire_builder *builder, const wire_record *record) {
 }
 
 /* Replaces the records by their compressed form when that is smaller; *codec says what it became. */
-static weir_status compress_records(wire_builder *builder, const wire_batch_options *options, wire_compressor *compressor,
-                                    weir_buffer *scratch, wire_codec *codec) {
+static weir_status compress_records(wire_builder *builder, const wire_batch_options *options,
+                                    wire_compressor *compressor, weir_buffer *scratch, wire_codec *codec) {
     *codec = WIRE_CODEC_NONE;
     if (options->codec == WIRE_CODEC_NONE || builder->record_count == 0) return weir_ok();
     weir_assert(compressor && scratch);
@@ -160,7 +161,7 @@ void wire_builder_abandon(wire_builder *builder) {
     builder->target->size = builder->start;
 }
 
-/* ---- control batches ---------------------------------------------------------------------------------------------- */
+/* ---- control batches --------------------------------------------------------------------------------------------- */
 
 void wire_builder_add_control(wire_builder *builder, int64_t timestamp, wire_control control, weir_bytes value) {
     uint8_t key[4] = {0}; /* int16 version 0, int16 kind */

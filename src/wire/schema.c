@@ -1,9 +1,9 @@
 #include "wire/schema.h"
 
 static const size_t kind_bytes[] = {
-    [WIRE_BOOL] = sizeof(bool),        [WIRE_INT8] = sizeof(int8_t),      [WIRE_INT16] = sizeof(int16_t),
-    [WIRE_UINT16] = sizeof(uint16_t),  [WIRE_INT32] = sizeof(int32_t),    [WIRE_INT64] = sizeof(int64_t),
-    [WIRE_FLOAT64] = sizeof(double),   [WIRE_UUID] = sizeof(wire_uuid),   [WIRE_STRING] = sizeof(weir_bytes),
+    [WIRE_BOOL] = sizeof(bool),        [WIRE_INT8] = sizeof(int8_t),       [WIRE_INT16] = sizeof(int16_t),
+    [WIRE_UINT16] = sizeof(uint16_t),  [WIRE_INT32] = sizeof(int32_t),     [WIRE_INT64] = sizeof(int64_t),
+    [WIRE_FLOAT64] = sizeof(double),   [WIRE_UUID] = sizeof(wire_uuid),    [WIRE_STRING] = sizeof(weir_bytes),
     [WIRE_BYTES] = sizeof(weir_bytes), [WIRE_RECORDS] = sizeof(weir_bytes)};
 
 size_t wire_field_item_bytes(const wire_field *field) {
@@ -23,17 +23,23 @@ static void scalar_init(const wire_field *field, void *target) {
     case WIRE_UUID: *(wire_uuid *)target = (wire_uuid){{0}}; break;
     case WIRE_STRING:
     case WIRE_BYTES:
-    case WIRE_RECORDS: *(weir_bytes *)target = (weir_bytes){field->null_fallback ? NULL : (const uint8_t *)"", 0}; break;
+    case WIRE_RECORDS:
+        *(weir_bytes *)target = (weir_bytes){field->null_fallback ? NULL : (const uint8_t *)"", 0};
+        break;
     case WIRE_STRUCT:
-        if (field->pointer) *(void **)target = NULL;
-        else wire_struct_init(field->type, target);
+        if (field->pointer)
+            *(void **)target = NULL;
+        else
+            wire_struct_init(field->type, target);
         break;
     }
 }
 
 void wire_field_init(const wire_field *field, void *target) {
-    if (field->array) *(wire_array *)target = (wire_array){NULL, field->null_fallback ? -1 : 0};
-    else scalar_init(field, target);
+    if (field->array)
+        *(wire_array *)target = (wire_array){NULL, field->null_fallback ? -1 : 0};
+    else
+        scalar_init(field, target);
 }
 
 void wire_struct_init(const wire_struct *type, void *target) {

@@ -54,10 +54,10 @@ typedef struct wire_field {
     int16_t tag, tag_first, tag_last;
     uint8_t kind;
     bool array;
-    bool pointer;            /* a struct that may be null: a pointer in the C struct */
+    bool pointer; /* a struct that may be null: a pointer in the C struct */
     bool null_fallback;
-    bool ignorable;          /* may be set in a version that lacks it; it is then not sent */
-    bool inflexible;         /* keeps the old length encoding in flexible versions */
+    bool ignorable;  /* may be set in a version that lacks it; it is then not sent */
+    bool inflexible; /* keeps the old length encoding in flexible versions */
 } wire_field;
 
 struct wire_struct {
@@ -96,8 +96,8 @@ typedef enum wire_message_kind {
     WIRE_MESSAGE_RESPONSE,
     WIRE_MESSAGE_HEADER,
     WIRE_MESSAGE_DATA,
-    WIRE_MESSAGE_METADATA,     /* a record of __cluster_metadata */
-    WIRE_MESSAGE_RECORD_KEY,   /* of a coordinator's topic */
+    WIRE_MESSAGE_METADATA,   /* a record of __cluster_metadata */
+    WIRE_MESSAGE_RECORD_KEY, /* of a coordinator's topic */
     WIRE_MESSAGE_RECORD_VALUE
 } wire_message_kind;
 

@@ -1,4 +1,5 @@
-/* wire/varint - Kafka's variable-length integers: 7 bits a byte, lowest first; the signed ones zigzag (Protocol Buffers).
+/* wire/varint - Kafka's variable-length integers: 7 bits a byte, lowest first; the signed ones zigzag (Protocol
+ * Buffers).
  *
  * Readers take from [at, end), return where they stopped, or NULL when the bytes end or the number is longer than its
  * type allows. Writers need WIRE_VARINT32_MAX or WIRE_VARINT64_MAX bytes of room and return the end. */
