@@ -155,7 +155,7 @@ static format_result delimited_decode(format_decoder *base, weir_bytes line, uin
     uint32_t count = 0;
     if (!format_utf8(line, &bad_at)) return format_reject(base, "not valid UTF-8 at byte %zu", bad_at);
     for (;;) {
-        weir_bytes field;
+        weir_bytes field = {0};
         format_result result = read_field(self, line, &at, &field);
         if (result == FORMAT_DONE && count < base->column_count) {
             result = set_field(base, &base->columns[count], row, line, field);
