@@ -81,9 +81,14 @@ data_batch *data_batch_take(data_batch_pool *pool, const data_schema *schema) {
         return NULL;
     }
     memset(columns, 0, list_bytes);
-    shell->batch = (data_batch){.schema = schema, .columns = columns, .timestamp = shell->timestamp,
-                                .partition = shell->partition, .offset = shell->offset, .seq = shell->seq,
-                                .arena = &shell->arena, .pool = pool};
+    shell->batch = (data_batch){.schema = schema,
+                                .columns = columns,
+                                .timestamp = shell->timestamp,
+                                .partition = shell->partition,
+                                .offset = shell->offset,
+                                .seq = shell->seq,
+                                .arena = &shell->arena,
+                                .pool = pool};
     return &shell->batch;
 }
 
@@ -123,7 +128,8 @@ void data_batch_release(data_batch *batch) {
     }
 }
 
-/* A copy, or a batch that copies look at, gets new row vectors in its own arena and leaves the old ones to the others. */
+/* A copy, or a batch that copies look at, gets new row vectors in its own arena and leaves the old ones to the others.
+ */
 bool data_batch_own_rows(data_batch *batch) {
     batch_shell *held = (batch_shell *)batch;
     if (held->owns_rows && held->references == 1) return true;

@@ -17,7 +17,7 @@
 
 enum { DATA_BATCH_ROWS_MAX = 4096 };
 
-/* ---- text views --------------------------------------------------------------------------------------------------- */
+/* ---- text views ------------------------------------------------------------------------------------------------ */
 
 enum { DATA_TEXT_INLINE_MAX = 12 };
 typedef struct data_text {
@@ -25,8 +25,8 @@ typedef struct data_text {
     union {
         uint8_t inlined[DATA_TEXT_INLINE_MAX]; /* size <= 12; the rest is zero */
         struct {
-            uint8_t prefix[4];                 /* the first bytes, so that most comparisons end here */
-            uint8_t pointer[8];                /* const uint8_t *, unaligned */
+            uint8_t prefix[4];  /* the first bytes, so that most comparisons end here */
+            uint8_t pointer[8]; /* const uint8_t *, unaligned */
         } far;
     };
 } data_text;
@@ -54,41 +54,47 @@ static inline data_text data_text_of(const void *data, size_t size) {
 }
 bool data_text_equal(const data_text *a, const data_text *b);
 int data_text_compare(const data_text *a, const data_text *b); /* unsigned bytes = code points for UTF-8 */
-data_text data_text_copy(weir_arena *arena, data_text text);    /* result borrows the arena */
+data_text data_text_copy(weir_arena *arena, data_text text);   /* result borrows the arena */
 
-/* ---- bitmaps ------------------------------------------------------------------------------------------------------ */
+/* ---- bitmaps --------------------------------------------------------------------------------------------------- */
 
-static inline bool data_bit(const uint64_t *bits, uint32_t row) { return bits[row >> 6] >> (row & 63) & 1; }
+static inline bool data_bit(const uint64_t *bits, uint32_t row) {
+    return bits[row >> 6] >> (row & 63) & 1;
+}
 static inline void data_bit_set(uint64_t *bits, uint32_t row, bool value) {
     const uint64_t mask = (uint64_t)1 << (row & 63);
-    if (value) bits[row >> 6] |= mask;
-    else bits[row >> 6] &= ~mask;
+    if (value)
+        bits[row >> 6] |= mask;
+    else
+        bits[row >> 6] &= ~mask;
 }
 enum { DATA_BATCH_WORDS = DATA_BATCH_ROWS_MAX / 64 };
 
-/* ---- vectors ------------------------------------------------------------------------------------------------------ */
+/* ---- vectors --------------------------------------------------------------------------------------------------- */
 
 typedef struct data_vector data_vector;
 struct data_vector {
     const data_type *type;
-    bool constant;      /* row r reads index 0 */
-    uint64_t *valid;    /* bit 1 = a value, 0 = NULL; NULL pointer = all are values */
-    union {             /* by type->kind; see data_kind for widths */
+    bool constant;   /* row r reads index 0 */
+    uint64_t *valid; /* bit 1 = a value, 0 = NULL; NULL pointer = all are values */
+    union {          /* by type->kind; see data_kind for widths */
         void *values;
         uint8_t *booleans;
-        int32_t *ints;      /* INT, DATE, TIME */
-        int64_t *bigints;   /* BIGINT, TIMESTAMP */
+        int32_t *ints;    /* INT, DATE, TIME */
+        int64_t *bigints; /* BIGINT, TIMESTAMP */
         double *doubles;
         data_decimal *decimals;
-        data_text *texts;   /* STRING, BYTES */
-        int32_t *ends;      /* ARRAY, MAP: row r has child rows [r ? ends[r-1] : 0, ends[r]) */
+        data_text *texts; /* STRING, BYTES */
+        int32_t *ends;    /* ARRAY, MAP: row r has child rows [r ? ends[r-1] : 0, ends[r]) */
     };
-    data_vector *children;  /* ARRAY: 1 (elements); MAP: 2 (keys, values); STRUCT: one a field */
-    uint32_t child_rows;    /* ARRAY, MAP: rows in the children */
-    uint32_t capacity;      /* rows there is room for; 0 = borrowed storage that cannot grow */
+    data_vector *children; /* ARRAY: 1 (elements); MAP: 2 (keys, values); STRUCT: one a field */
+    uint32_t child_rows;   /* ARRAY, MAP: rows in the children */
+    uint32_t capacity;     /* rows there is room for; 0 = borrowed storage that cannot grow */
 };
 
-static inline uint32_t data_vector_index(const data_vector *vector, uint32_t row) { return vector->constant ? 0 : row; }
+static inline uint32_t data_vector_index(const data_vector *vector, uint32_t row) {
+    return vector->constant ? 0 : row;
+}
 static inline bool data_vector_is_null(const data_vector *vector, uint32_t row) {
     return vector->valid && !data_bit(vector->valid, data_vector_index(vector, row));
 }
@@ -96,8 +102,8 @@ static inline bool data_vector_is_null(const data_vector *vector, uint32_t row) 
 data_vector *data_vector_create(weir_arena *arena, const data_type *type, uint32_t rows) WEIR_MUST_USE;
 /* Makes `valid` present, all bits set. */
 bool data_vector_own_valid(data_vector *vector, weir_arena *arena, uint32_t rows) WEIR_MUST_USE;
-/* Room for `needed` rows in a vector from data_vector_create() that holds `used`; the new ones are NULL. Capacity doubles,
- * so appending row by row costs little. false when the arena is full: the vector is as it was. */
+/* Room for `needed` rows in a vector from data_vector_create() that holds `used`; the new ones are NULL. Capacity
+ * doubles, so appending row by row costs little. false when the arena is full: the vector is as it was. */
 bool data_vector_reserve(data_vector *vector, weir_arena *arena, uint32_t used, uint32_t needed) WEIR_MUST_USE;
 /* Makes row `row` of a flat vector NULL, in its children too. Rows of ARRAY and MAP are written in ascending order. */
 void data_vector_set_null(data_vector *vector, uint32_t row);
@@ -112,7 +118,7 @@ static inline uint32_t data_vector_child_start(const data_vector *vector, uint32
 /* SQL equality: both NULL at a nested place are equal there; MAPs regardless of order. */
 bool data_vector_rows_equal(const data_vector *a, uint32_t a_row, const data_vector *b, uint32_t b_row);
 
-/* ---- row selection ------------------------------------------------------------------------------------------------ */
+/* ---- row selection --------------------------------------------------------------------------------------------- */
 
 /* Which rows an operation works on: rows[0..count), ascending; rows == NULL means 0..count-1. */
 typedef struct data_selection {
@@ -123,7 +129,7 @@ static inline uint32_t data_selected(const data_selection *selection, uint32_t i
     return selection->rows ? selection->rows[i] : i;
 }
 
-/* ---- batches ------------------------------------------------------------------------------------------------------ */
+/* ---- batches --------------------------------------------------------------------------------------------------- */
 
 /* Memory that outlives the call that made it, counted by references. A bus's row block embeds one. */
 typedef struct data_buffer data_buffer;
@@ -139,29 +145,29 @@ void data_buffer_release(data_buffer *buffer);
 enum { DATA_BATCH_RETAINED_MAX = 64 };
 
 typedef struct data_batch {
-    const data_schema *schema;  /* of key and value columns; borrowed from the topology */
-    uint32_t rows;              /* physical rows, selected or not */
-    data_selection selection;   /* the rows that count */
+    const data_schema *schema; /* of key and value columns; borrowed from the topology */
+    uint32_t rows;             /* physical rows, selected or not */
+    data_selection selection;  /* the rows that count */
 
-    data_vector **columns;      /* schema->count; NULL = not decoded because nobody asks for it */
-    uint64_t *key_present;      /* bitmap; NULL = all; 0 = the record's key was null */
-    uint64_t *value_present;    /* bitmap; NULL = all; 0 = null value: a tombstone in a table */
+    data_vector **columns;   /* schema->count; NULL = not decoded because nobody asks for it */
+    uint64_t *key_present;   /* bitmap; NULL = all; 0 = the record's key was null */
+    uint64_t *value_present; /* bitmap; NULL = all; 0 = null value: a tombstone in a table */
 
     /* Where rows come from; always present, `rows` long. */
-    int64_t *timestamp;         /* event time, ms */
-    int32_t *partition;         /* source partition */
-    int64_t *offset;            /* source offset */
-    uint64_t *seq;              /* place in the task's processing order; strictly ascending over selected rows */
-    weir_bytes *headers;        /* raw headers as in the record batch; NULL = nobody asks */
+    int64_t *timestamp;  /* event time, ms */
+    int32_t *partition;  /* source partition */
+    int64_t *offset;     /* source offset */
+    uint64_t *seq;       /* place in the task's processing order; strictly ascending over selected rows */
+    weir_bytes *headers; /* raw headers as in the record batch; NULL = nobody asks */
 
     /* Windowed rows; NULL otherwise. End is exclusive (a session's is inclusive, as Kafka's). */
     int64_t *window_start, *window_end;
 
     /* Table changes: the value before this row, where someone downstream asks for it; else NULL. */
-    data_vector **old_columns;  /* schema->count; key entries are NULL */
-    uint64_t *old_present;      /* bitmap: there was a value before */
+    data_vector **old_columns; /* schema->count; key entries are NULL */
+    uint64_t *old_present;     /* bitmap: there was a value before */
 
-    weir_arena *arena;          /* owns vectors and long text made here */
+    weir_arena *arena; /* owns vectors and long text made here */
     data_buffer *retained[DATA_BATCH_RETAINED_MAX];
     uint32_t retained_count;
     struct data_batch_pool *pool;
@@ -185,18 +191,19 @@ void data_batch_release(data_batch *batch);
 data_batch *data_batch_share(data_batch *batch) WEIR_MUST_USE;
 /* Makes timestamp, partition, offset and seq writable: copies them when another batch may read them. */
 bool data_batch_own_rows(data_batch *batch) WEIR_MUST_USE;
-/* Keeps `buffer` alive with the batch (once, however often called); false when the batch holds DATA_BATCH_RETAINED_MAX. */
+/* Keeps `buffer` alive with the batch (once, however often called); false when the batch holds DATA_BATCH_RETAINED_MAX.
+ */
 bool data_batch_retain(data_batch *batch, data_buffer *buffer) WEIR_MUST_USE;
 /* Debug and test builds: asserts every structural invariant above. */
 void data_batch_verify(const data_batch *batch);
 
-/* ---- the operator vtable ------------------------------------------------------------------------------------------ */
+/* ---- the operator vtable --------------------------------------------------------------------------------------- */
 
 /* An operator takes batches from above and hands batches to the next one below by data_emit(). It never calls up. It
  * may narrow or replace the batch it was given; ownership of the batch moves with each call. */
 typedef struct data_operator data_operator;
 typedef struct data_operator_vtable {
-    const char *name;           /* as EXPLAIN prints it */
+    const char *name; /* as EXPLAIN prints it */
     /* Consumes `batch`. `input` tells the sides of an operator with several apart. A failure fails the task. */
     weir_status (*process)(data_operator *self, unsigned input, data_batch *batch);
     /* Emits what is held back at a commit; NULL = nothing ever is. */
@@ -205,9 +212,9 @@ typedef struct data_operator_vtable {
 } data_operator_vtable;
 
 enum { DATA_OPERATOR_TARGETS_MAX = 16 };
-struct data_operator {      /* embedded first in every operator */
+struct data_operator { /* embedded first in every operator */
     const data_operator_vtable *vtable;
-    const char *id;         /* stable identity, e.g. "Aggregate-3f2a" */
+    const char *id; /* stable identity, e.g. "Aggregate-3f2a" */
     data_operator *targets[DATA_OPERATOR_TARGETS_MAX];
     uint8_t target_inputs[DATA_OPERATOR_TARGETS_MAX];
     uint32_t target_count;

@@ -27,7 +27,7 @@ weir_status data_emit(data_operator *self, data_batch *batch) {
     return hand_over(self, self->target_count - 1, batch);
 }
 
-/* ---- verify --------------------------------------------------------------------------------------------------------- */
+/* ---- verify ---------------------------------------------------------------------------------------------------- */
 
 static void verify_vector(const data_vector *vector, const data_type *type, uint32_t rows);
 

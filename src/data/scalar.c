@@ -6,12 +6,29 @@
 
 __extension__ typedef unsigned __int128 magnitude;
 
-/* ---- DECIMAL ---------------------------------------------------------------------------------------------------------- */
+/* ---- DECIMAL
+ * ---------------------------------------------------------------------------------------------------------- */
 
 data_decimal data_decimal_power10(unsigned exponent) {
-    static const uint64_t small[] = {1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u,
-                                     10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u,
-                                     1000000000000000u, 10000000000000000u, 100000000000000000u, 1000000000000000000u,
+    static const uint64_t small[] = {1u,
+                                     10u,
+                                     100u,
+                                     1000u,
+                                     10000u,
+                                     100000u,
+                                     1000000u,
+                                     10000000u,
+                                     100000000u,
+                                     1000000000u,
+                                     10000000000u,
+                                     100000000000u,
+                                     1000000000000u,
+                                     10000000000000u,
+                                     100000000000000u,
+                                     1000000000000000u,
+                                     10000000000000000u,
+                                     100000000000000000u,
+                                     1000000000000000000u,
                                      10000000000000000000u};
     weir_assert(exponent <= DATA_DECIMAL_PRECISION_MAX);
     return exponent < 20 ? (data_decimal)small[exponent] : (data_decimal)small[19] * small[exponent - 19];
@@ -44,15 +61,18 @@ data_fit data_decimal_rescale(data_decimal value, unsigned scale_from, unsigned 
         }
         if (up > DATA_DECIMAL_PRECISION_MAX) return DATA_FIT_OVERFLOWS;
         const magnitude factor = (magnitude)data_decimal_power10(up);
-        if (amount >= (magnitude)data_decimal_power10(DATA_DECIMAL_PRECISION_MAX) / factor + 1) return DATA_FIT_OVERFLOWS;
+        if (amount >= (magnitude)data_decimal_power10(DATA_DECIMAL_PRECISION_MAX) / factor + 1)
+            return DATA_FIT_OVERFLOWS;
         amount *= factor;
     } else {
         const unsigned down = scale_from - scale;
         const magnitude unit = down > DATA_DECIMAL_PRECISION_MAX ? 0 : (magnitude)data_decimal_power10(down);
         const magnitude rest = unit ? amount % unit : amount;
         if (rest && rounding == DATA_ROUND_EXACT) return DATA_FIT_ROUNDS;
-        if (unit) amount = amount / unit + rounds_up(rest, unit, negative, rounding);
-        else amount = 0;
+        if (unit)
+            amount = amount / unit + rounds_up(rest, unit, negative, rounding);
+        else
+            amount = 0;
     }
     if (amount >= (magnitude)data_decimal_power10(precision)) return DATA_FIT_OVERFLOWS;
     *result = negative ? -(data_decimal)amount : (data_decimal)amount;
@@ -63,8 +83,8 @@ enum { EXPONENT_MAX = 100000 };
 
 typedef struct digits { /* of a number's text: 0.d1 d2 d3 ... times 10^point */
     const uint8_t *text;
-    size_t size;       /* of the mantissa's text, with its point */
-    int64_t exponent;  /* after the e */
+    size_t size;      /* of the mantissa's text, with its point */
+    int64_t exponent; /* after the e */
     bool negative;
 } digits;
 
@@ -76,9 +96,12 @@ static bool split_number(weir_bytes text, digits *number) {
     bool point = false;
     const size_t start = at;
     for (; at < text.size; at++) {
-        if (text.data[at] == '.' && !point) point = true;
-        else if (text.data[at] >= '0' && text.data[at] <= '9') seen++;
-        else break;
+        if (text.data[at] == '.' && !point)
+            point = true;
+        else if (text.data[at] >= '0' && text.data[at] <= '9')
+            seen++;
+        else
+            break;
     }
     number->size = at - start;
     if (seen == 0) return false;
@@ -127,7 +150,8 @@ data_fit data_decimal_parse(weir_bytes text, unsigned precision, unsigned scale,
 data_fit data_decimal_from_f64(double value, unsigned precision, unsigned scale, data_decimal *result) {
     if (!isfinite(value)) return DATA_FIT_NOT_A_NUMBER;
     char text[WEIR_F64_TEXT_MAX];
-    return data_decimal_parse(weir_bytes_of(text, weir_format_f64(text, value)), precision, scale, DATA_ROUND_HALF_UP, result);
+    return data_decimal_parse(weir_bytes_of(text, weir_format_f64(text, value)), precision, scale, DATA_ROUND_HALF_UP,
+                              result);
 }
 
 double data_decimal_to_f64(data_decimal value, unsigned scale) {
@@ -168,7 +192,8 @@ size_t data_decimal_format(char *at, data_decimal value, unsigned scale) {
     return length;
 }
 
-/* ---- base64 ----------------------------------------------------------------------------------------------------------- */
+/* ---- base64
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -219,7 +244,8 @@ bool data_base64_decode(weir_bytes text, uint8_t *target, size_t *bytes) {
     return true;
 }
 
-/* ---- dates and times ---------------------------------------------------------------------------------------------------- */
+/* ---- dates and times
+ * ---------------------------------------------------------------------------------------------------- */
 
 static char *put_digits(char *at, unsigned value, unsigned count) {
     for (unsigned i = count; i > 0; i--) {
@@ -231,8 +257,10 @@ static char *put_digits(char *at, unsigned value, unsigned count) {
 
 static char *put_date(char *at, const weir_civil *civil) {
     /* ISO: a year outside 0000..9999 has a sign and as many digits as it needs. */
-    if (civil->year >= 0 && civil->year <= 9999) at = put_digits(at, (unsigned)civil->year, 4);
-    else at += snprintf(at, 12, "%c%04d", civil->year < 0 ? '-' : '+', abs(civil->year));
+    if (civil->year >= 0 && civil->year <= 9999)
+        at = put_digits(at, (unsigned)civil->year, 4);
+    else
+        at += snprintf(at, 12, "%c%04d", civil->year < 0 ? '-' : '+', abs(civil->year));
     *at++ = '-';
     at = put_digits(at, civil->month, 2);
     *at++ = '-';
@@ -309,7 +337,8 @@ bool data_date_parse(weir_bytes text, int32_t *days) {
 
 bool data_time_parse(weir_bytes text, int32_t *ms) {
     int32_t hour, minute, second = 0, fraction = 0;
-    if (!all_digits(text, 0, 2, &hour) || text.size < 5 || text.data[2] != ':' || !all_digits(text, 3, 2, &minute)) return false;
+    if (!all_digits(text, 0, 2, &hour) || text.size < 5 || text.data[2] != ':' || !all_digits(text, 3, 2, &minute))
+        return false;
     size_t at = 5;
     if (at < text.size) {
         if (text.data[at] != ':' || !all_digits(text, at + 1, 2, &second)) return false;

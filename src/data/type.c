@@ -5,17 +5,17 @@
 enum { TYPE_DEPTH_MAX = 32 /* of nested ARRAY, MAP and STRUCT in a type's text */ };
 
 static const data_type scalars[DATA_KIND_COUNT] = {
-    [DATA_BOOLEAN] = {.kind = DATA_BOOLEAN}, [DATA_INT] = {.kind = DATA_INT},
-    [DATA_BIGINT] = {.kind = DATA_BIGINT},   [DATA_DOUBLE] = {.kind = DATA_DOUBLE},
-    [DATA_STRING] = {.kind = DATA_STRING},   [DATA_BYTES] = {.kind = DATA_BYTES},
-    [DATA_DATE] = {.kind = DATA_DATE},       [DATA_TIME] = {.kind = DATA_TIME},
+    [DATA_BOOLEAN] = {.kind = DATA_BOOLEAN},     [DATA_INT] = {.kind = DATA_INT},
+    [DATA_BIGINT] = {.kind = DATA_BIGINT},       [DATA_DOUBLE] = {.kind = DATA_DOUBLE},
+    [DATA_STRING] = {.kind = DATA_STRING},       [DATA_BYTES] = {.kind = DATA_BYTES},
+    [DATA_DATE] = {.kind = DATA_DATE},           [DATA_TIME] = {.kind = DATA_TIME},
     [DATA_TIMESTAMP] = {.kind = DATA_TIMESTAMP},
 };
 
 static const char *const names[DATA_KIND_COUNT] = {
-    [DATA_BOOLEAN] = "BOOLEAN", [DATA_INT] = "INTEGER",   [DATA_BIGINT] = "BIGINT", [DATA_DOUBLE] = "DOUBLE",
-    [DATA_DECIMAL] = "DECIMAL", [DATA_STRING] = "STRING", [DATA_BYTES] = "BYTES",   [DATA_DATE] = "DATE",
-    [DATA_TIME] = "TIME",       [DATA_TIMESTAMP] = "TIMESTAMP", [DATA_ARRAY] = "ARRAY", [DATA_MAP] = "MAP",
+    [DATA_BOOLEAN] = "BOOLEAN", [DATA_INT] = "INTEGER",         [DATA_BIGINT] = "BIGINT", [DATA_DOUBLE] = "DOUBLE",
+    [DATA_DECIMAL] = "DECIMAL", [DATA_STRING] = "STRING",       [DATA_BYTES] = "BYTES",   [DATA_DATE] = "DATE",
+    [DATA_TIME] = "TIME",       [DATA_TIMESTAMP] = "TIMESTAMP", [DATA_ARRAY] = "ARRAY",   [DATA_MAP] = "MAP",
     [DATA_STRUCT] = "STRUCT",
 };
 
@@ -107,7 +107,7 @@ unsigned data_kind_width(data_kind kind) {
     }
 }
 
-/* ---- text --------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------------------------ */
 
 static bool is_plain_name(const char *name) {
     if (!isupper((unsigned char)name[0]) && name[0] != '_') return false;
@@ -305,7 +305,7 @@ weir_status data_type_parse(weir_arena *arena, weir_bytes text, const data_type 
     return weir_ok();
 }
 
-/* ---- schemas ------------------------------------------------------------------------------------------------------ */
+/* ---- schemas --------------------------------------------------------------------------------------------------- */
 
 int32_t data_schema_find(const data_schema *schema, const char *name) {
     for (uint32_t i = 0; i < schema->count; i++) {

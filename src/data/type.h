@@ -20,7 +20,9 @@ typedef enum data_kind {
     DATA_DATE,      /* int32_t days since 1970-01-01 */
     DATA_TIME,      /* int32_t milliseconds of the day */
     DATA_TIMESTAMP, /* int64_t milliseconds since 1970-01-01T00:00Z */
-    DATA_ARRAY, DATA_MAP, DATA_STRUCT, /* Arrow list, map and struct children */
+    DATA_ARRAY,
+    DATA_MAP,
+    DATA_STRUCT, /* Arrow list, map and struct children */
     DATA_KIND_COUNT
 } data_kind;
 
@@ -35,10 +37,10 @@ typedef struct data_field {
 
 struct data_type {
     data_kind kind;
-    uint8_t precision, scale;  /* DECIMAL */
-    const data_type *key;      /* MAP */
-    const data_type *element;  /* ARRAY, MAP value */
-    const data_field *fields;  /* STRUCT */
+    uint8_t precision, scale; /* DECIMAL */
+    const data_type *key;     /* MAP */
+    const data_type *element; /* ARRAY, MAP value */
+    const data_field *fields; /* STRUCT */
     uint32_t field_count;
 };
 
@@ -50,7 +52,8 @@ const data_type *data_type_struct(weir_arena *arena, const data_field *fields, u
 const data_type *data_type_copy(weir_arena *arena, const data_type *type); /* deep, with names */
 bool data_type_equal(const data_type *a, const data_type *b);
 bool data_type_is_number(const data_type *type);
-/* "BIGINT", "DECIMAL(10, 2)", "ARRAY<STRUCT<A INTEGER>>": ksqlDB's spelling. INT prints as INTEGER, STRING as STRING. */
+/* "BIGINT", "DECIMAL(10, 2)", "ARRAY<STRUCT<A INTEGER>>": ksqlDB's spelling. INT prints as INTEGER, STRING as STRING.
+ */
 void data_type_print(const data_type *type, weir_buffer *target);
 /* The reverse (also INTEGER/INT, VARCHAR/STRING); used by plans and the registry, not by the SQL grammar. */
 weir_status data_type_parse(weir_arena *arena, weir_bytes text, const data_type **type) WEIR_MUST_USE;
@@ -58,7 +61,7 @@ unsigned data_kind_width(data_kind kind); /* bytes of one flat value; 0 for STRU
 /* A column's or field's name as SQL spells it: bare when upper case, else in backquotes. */
 void data_name_print(const char *name, weir_buffer *target);
 
-/* ---- schemas ------------------------------------------------------------------------------------------------------ */
+/* ---- schemas --------------------------------------------------------------------------------------------------- */
 
 typedef enum data_role { DATA_ROLE_KEY, DATA_ROLE_VALUE, DATA_ROLE_HEADERS, DATA_ROLE_HEADER } data_role;
 

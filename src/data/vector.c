@@ -1,6 +1,6 @@
 #include "data/batch.h"
 
-/* ---- text views --------------------------------------------------------------------------------------------------- */
+/* ---- text views ------------------------------------------------------------------------------------------------ */
 
 bool data_text_equal(const data_text *a, const data_text *b) {
     uint64_t left[2], right[2];
@@ -27,7 +27,7 @@ data_text data_text_copy(weir_arena *arena, data_text text) {
     return data_text_of(weir_arena_bytes_copy(arena, data_text_bytes(&text)).data, text.size);
 }
 
-/* ---- vectors ------------------------------------------------------------------------------------------------------ */
+/* ---- vectors --------------------------------------------------------------------------------------------------- */
 
 static size_t bitmap_bytes(uint32_t rows) {
     return ((size_t)rows + 63) / 64 * sizeof(uint64_t);
@@ -131,8 +131,9 @@ void data_vector_set_null(data_vector *vector, uint32_t row) {
         break;
     case DATA_STRING:
     case DATA_BYTES: vector->texts[row] = (data_text){0}; break;
-    default: memset((uint8_t *)vector->values + (size_t)row * data_kind_width(vector->type->kind), 0,
-                    data_kind_width(vector->type->kind));
+    default:
+        memset((uint8_t *)vector->values + (size_t)row * data_kind_width(vector->type->kind), 0,
+               data_kind_width(vector->type->kind));
     }
 }
 
@@ -144,7 +145,8 @@ static bool copy_list(data_vector *target, uint32_t target_row, const data_vecto
     for (uint32_t child = 0; child < child_count(target->type); child++) {
         if (!data_vector_reserve(&target->children[child], arena, start, start + count)) return false;
         for (uint32_t i = 0; i < count; i++) {
-            if (!data_vector_copy_row(&target->children[child], start + i, &source->children[child], first + i, arena)) {
+            if (!data_vector_copy_row(&target->children[child], start + i, &source->children[child], first + i,
+                                      arena)) {
                 return false;
             }
         }
@@ -181,7 +183,8 @@ bool data_vector_copy_row(data_vector *target, uint32_t target_row, const data_v
     case DATA_MAP: return copy_list(target, target_row, source, from, arena);
     case DATA_STRUCT:
         for (uint32_t i = 0; i < target->type->field_count; i++) {
-            if (!data_vector_copy_row(&target->children[i], target_row, &source->children[i], from, arena)) return false;
+            if (!data_vector_copy_row(&target->children[i], target_row, &source->children[i], from, arena))
+                return false;
         }
         return true;
     default: {

@@ -5,14 +5,25 @@
  *
  * Columns are known by name and may be declared in any order and any subset. "-" is NULL. The servers write a quote, a
  * backslash and bytes that are not printable ASCII as \xHH (Apache also \" \\ \n \t ...); a text is unescaped when that
- * gives valid UTF-8, else it stays as it stands in the line. METHOD, PATH, QUERY and PROTOCOL come from a request of the
- * form `METHOD target[ HTTP/x]`; another one (an empty line, a TLS hello sent to port 80) leaves them NULL.
- * A line that has not this form at all is a bad record. */
+ * gives valid UTF-8, else it stays as it stands in the line. METHOD, PATH, QUERY and PROTOCOL come from a request of
+ * the form `METHOD target[ HTTP/x]`; another one (an empty line, a TLS hello sent to port 80) leaves them NULL. A line
+ * that has not this form at all is a bad record. */
 #include "data/format/format_int.h"
 
 typedef enum log_field {
-    LOG_REMOTE_ADDR, LOG_REMOTE_USER, LOG_TIME, LOG_REQUEST, LOG_METHOD, LOG_PATH, LOG_QUERY, LOG_PROTOCOL, LOG_STATUS,
-    LOG_BYTES, LOG_REFERER, LOG_USER_AGENT, LOG_FIELD_COUNT
+    LOG_REMOTE_ADDR,
+    LOG_REMOTE_USER,
+    LOG_TIME,
+    LOG_REQUEST,
+    LOG_METHOD,
+    LOG_PATH,
+    LOG_QUERY,
+    LOG_PROTOCOL,
+    LOG_STATUS,
+    LOG_BYTES,
+    LOG_REFERER,
+    LOG_USER_AGENT,
+    LOG_FIELD_COUNT
 } log_field;
 
 static const struct {
@@ -45,7 +56,8 @@ typedef struct line_reader {
     uint32_t row;
 } line_reader;
 
-/* ---- columns -------------------------------------------------------------------------------------------------------------- */
+/* ---- columns
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static int field_of(const char *name) {
     for (int i = 0; i < LOG_FIELD_COUNT; i++) {
@@ -58,10 +70,11 @@ static weir_status unknown_column(const char *name) {
     const char *names[LOG_FIELD_COUNT];
     for (int i = 0; i < LOG_FIELD_COUNT; i++) names[i] = fields[i].name;
     const char *near = weir_nearest(name, names, LOG_FIELD_COUNT);
-    return weir_fail(WEIR_INVALID,
-                     "format COMBINED has no column %s%s%s; it has REMOTE_ADDR, REMOTE_USER, TIME, REQUEST, METHOD, PATH, "
-                     "QUERY, PROTOCOL, STATUS, BYTES, REFERER, USER_AGENT",
-                     name, near ? ", did you mean " : "", near ? near : "");
+    return weir_fail(
+        WEIR_INVALID,
+        "format COMBINED has no column %s%s%s; it has REMOTE_ADDR, REMOTE_USER, TIME, REQUEST, METHOD, PATH, "
+        "QUERY, PROTOCOL, STATUS, BYTES, REFERER, USER_AGENT",
+        name, near ? ", did you mean " : "", near ? near : "");
 }
 
 static weir_status combined_supports(const format_spec *spec) {
@@ -85,7 +98,8 @@ static data_vector *vector_of(const line_reader *reader, log_field field) {
     return column < 0 ? NULL : reader->decoder->base.columns[column].vector;
 }
 
-/* ---- tokens --------------------------------------------------------------------------------------------------------------- */
+/* ---- tokens
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static format_result expected(line_reader *reader, size_t at, const char *wanted) {
     char quoted[FORMAT_QUOTE_MAX];
@@ -162,7 +176,8 @@ static size_t unescape(weir_bytes text, uint8_t *target) {
     return size;
 }
 
-/* ---- columns from tokens ---------------------------------------------------------------------------------------------------- */
+/* ---- columns from tokens
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* Sets a text column, "-" being NULL. */
 static format_result set_text(line_reader *reader, log_field field, weir_bytes text, bool escaped) {
@@ -180,8 +195,8 @@ static format_result set_text(line_reader *reader, log_field field, weir_bytes t
 
 static size_t method_size(weir_bytes request) {
     size_t size = 0;
-    while (size < request.size && ((request.data[size] >= 'A' && request.data[size] <= 'Z') || request.data[size] == '-' ||
-                                   request.data[size] == '_')) {
+    while (size < request.size && ((request.data[size] >= 'A' && request.data[size] <= 'Z') ||
+                                   request.data[size] == '-' || request.data[size] == '_')) {
         size++;
     }
     return size > 0 && size < request.size - 1 && request.data[size] == ' ' ? size : 0;
@@ -231,17 +246,22 @@ enum { TIME_TEXT_BYTES = 26 /* 24/Nov/2026:10:00:00 +0100 */ };
 static bool parse_time(const uint8_t *at, int64_t *ms) {
     unsigned day, century, year, hour, minute, second, zone_hour, zone_minute;
     const unsigned month = month_of(at + 3);
-    if (month == 0 || at[2] != '/' || at[6] != '/' || at[11] != ':' || at[14] != ':' || at[17] != ':' || at[20] != ' ') {
+    if (month == 0 || at[2] != '/' || at[6] != '/' || at[11] != ':' || at[14] != ':' || at[17] != ':' ||
+        at[20] != ' ') {
         return false;
     }
-    if (!two_digits(at, &day) || !two_digits(at + 7, &century) || !two_digits(at + 9, &year) || !two_digits(at + 12, &hour) ||
-        !two_digits(at + 15, &minute) || !two_digits(at + 18, &second) || !two_digits(at + 22, &zone_hour) ||
-        !two_digits(at + 24, &zone_minute) || (at[21] != '+' && at[21] != '-')) {
+    if (!two_digits(at, &day) || !two_digits(at + 7, &century) || !two_digits(at + 9, &year) ||
+        !two_digits(at + 12, &hour) || !two_digits(at + 15, &minute) || !two_digits(at + 18, &second) ||
+        !two_digits(at + 22, &zone_hour) || !two_digits(at + 24, &zone_minute) || (at[21] != '+' && at[21] != '-')) {
         return false;
     }
     const bool leap = second == 60; /* strftime may write one; it is counted to the next minute */
-    const weir_civil civil = {.year = (int32_t)(century * 100 + year), .month = (uint8_t)month, .day = (uint8_t)day,
-                              .hour = (uint8_t)hour, .minute = (uint8_t)minute, .second = (uint8_t)(leap ? 59 : second)};
+    const weir_civil civil = {.year = (int32_t)(century * 100 + year),
+                              .month = (uint8_t)month,
+                              .day = (uint8_t)day,
+                              .hour = (uint8_t)hour,
+                              .minute = (uint8_t)minute,
+                              .second = (uint8_t)(leap ? 59 : second)};
     if (!weir_civil_valid(&civil) || zone_minute > 59) return false;
     const int64_t zone_ms = (int64_t)(zone_hour * 60 + zone_minute) * 60000;
     *ms = weir_ms_from_civil(&civil) + (leap ? 1000 : 0) - (at[21] == '+' ? zone_ms : -zone_ms);
@@ -275,13 +295,16 @@ static format_result take_number(line_reader *reader, log_field field, size_t di
     }
     data_vector *vector = vector_of(reader, field);
     if (!vector) return FORMAT_DONE;
-    if (vector->type->kind == DATA_INT) vector->ints[reader->row] = (int32_t)value;
-    else vector->bigints[reader->row] = value;
+    if (vector->type->kind == DATA_INT)
+        vector->ints[reader->row] = (int32_t)value;
+    else
+        vector->bigints[reader->row] = value;
     data_bit_set(vector->valid, reader->row, true);
     return FORMAT_DONE;
 }
 
-/* ---- the line --------------------------------------------------------------------------------------------------------------- */
+/* ---- the line
+ * --------------------------------------------------------------------------------------------------------------- */
 
 /* `addr ident user [`: the user may hold blanks (it comes from the client), so it ends where " [" and a time begin. */
 static format_result take_origin(line_reader *reader) {
@@ -293,7 +316,8 @@ static format_result take_origin(line_reader *reader) {
     if (!take_word(reader, &word)) return expected(reader, reader->at, "\"-\" (the identity)");
     const size_t start = ++reader->at;
     const uint8_t *found = memmem(reader->line.data + start, reader->line.size - start, " [", 2);
-    if (!found || found == reader->line.data + start) return expected(reader, start, "the user and \" [\" before the time");
+    if (!found || found == reader->line.data + start)
+        return expected(reader, start, "the user and \" [\" before the time");
     word = weir_bytes_of(reader->line.data + start, (size_t)(found - reader->line.data) - start);
     reader->at = start + word.size + 2;
     return set_text(reader, LOG_REMOTE_USER, word, true);
@@ -357,7 +381,8 @@ static weir_status combined_decoder_create(weir_account *account, const format_s
 
 static weir_status combined_encoder_create(weir_account *account, const format_spec *spec, format_encoder **encoder) {
     (void)account, (void)spec, (void)encoder;
-    return weir_fail(WEIR_UNSUPPORTED, "format COMBINED can be read but not written; give the output a VALUE_FORMAT such as JSON");
+    return weir_fail(WEIR_UNSUPPORTED,
+                     "format COMBINED can be read but not written; give the output a VALUE_FORMAT such as JSON");
 }
 
 const format_vtable format_combined = {

@@ -1,5 +1,6 @@
 /* DELIMITED: one line of comma-separated values (RFC 4180), read and quoted as Apache commons-csv does, which is what
- * ksqlDB uses: NULL and the empty text are both an empty field, and a quote is needed only where reading would differ. */
+ * ksqlDB uses: NULL and the empty text are both an empty field, and a quote is needed only where reading would differ.
+ */
 #include "data/format/format_int.h"
 
 #include <strings.h>
@@ -17,11 +18,16 @@ typedef struct delimited_encoder {
 static weir_status read_delimiter(const format_spec *spec, uint8_t *delimiter) {
     const char *name = spec->role == DATA_ROLE_KEY ? "KEY_DELIMITER" : "VALUE_DELIMITER";
     const char *text = format_option(spec, name);
-    if (!text || strcmp(text, ",") == 0) *delimiter = ',';
-    else if (strcasecmp(text, "TAB") == 0) *delimiter = '\t';
-    else if (strcasecmp(text, "SPACE") == 0) *delimiter = ' ';
-    else if (strlen(text) == 1 && (uint8_t)text[0] < 0x80 && !strchr("\"\r\n", text[0])) *delimiter = (uint8_t)text[0];
-    else return weir_fail(WEIR_INVALID, "%s='%s': expected one ASCII character, TAB or SPACE", name, text);
+    if (!text || strcmp(text, ",") == 0)
+        *delimiter = ',';
+    else if (strcasecmp(text, "TAB") == 0)
+        *delimiter = '\t';
+    else if (strcasecmp(text, "SPACE") == 0)
+        *delimiter = ' ';
+    else if (strlen(text) == 1 && (uint8_t)text[0] < 0x80 && !strchr("\"\r\n", text[0]))
+        *delimiter = (uint8_t)text[0];
+    else
+        return weir_fail(WEIR_INVALID, "%s='%s': expected one ASCII character, TAB or SPACE", name, text);
     return weir_ok();
 }
 
@@ -37,7 +43,8 @@ static weir_status delimited_supports(const format_spec *spec) {
     return weir_ok();
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static format_result bad_field(format_decoder *self, const format_column *column, weir_bytes line, weir_bytes field,
                                const char *wanted) {
@@ -80,8 +87,10 @@ static format_result set_integer(format_decoder *self, const format_column *colu
     if (kind == DATA_TIME && (value < 0 || value >= DATA_MS_PER_DAY)) {
         return bad_field(self, column, line, field, "milliseconds of a day");
     }
-    if (data_kind_width(kind) == 4) column->vector->ints[row] = (int32_t)value;
-    else column->vector->bigints[row] = value;
+    if (data_kind_width(kind) == 4)
+        column->vector->ints[row] = (int32_t)value;
+    else
+        column->vector->bigints[row] = value;
     return FORMAT_DONE;
 }
 
@@ -91,7 +100,9 @@ static format_result set_field(format_decoder *self, const format_column *column
     if (!vector || field.size == 0) return FORMAT_DONE; /* an empty field is NULL */
     format_result result = FORMAT_DONE;
     switch (column->column->type->kind) {
-    case DATA_BOOLEAN: vector->booleans[row] = field.size == 4 && strncasecmp((const char *)field.data, "true", 4) == 0; break;
+    case DATA_BOOLEAN:
+        vector->booleans[row] = field.size == 4 && strncasecmp((const char *)field.data, "true", 4) == 0;
+        break;
     case DATA_DOUBLE:
         if (!weir_parse_f64(field, &vector->doubles[row])) return bad_field(self, column, line, field, "a number");
         break;
@@ -173,7 +184,8 @@ static format_result delimited_decode(format_decoder *base, weir_bytes line, uin
     return FORMAT_DONE;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static bool needs_quote(weir_bytes text, uint8_t delimiter, bool first) {
     if (text.size == 0) return first; /* alone on its line it would be no line at all */
@@ -181,7 +193,8 @@ static bool needs_quote(weir_bytes text, uint8_t delimiter, bool first) {
     if (first && (c < 0x20 || c == '"' || c == ',' || c > 0x7e)) return true;
     if (c <= '#') return true;
     for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] == '\n' || text.data[i] == '\r' || text.data[i] == '"' || text.data[i] == delimiter) return true;
+        if (text.data[i] == '\n' || text.data[i] == '\r' || text.data[i] == '"' || text.data[i] == delimiter)
+            return true;
     }
     return text.data[text.size - 1] <= ' ';
 }
@@ -230,7 +243,8 @@ static bool delimited_encode(format_encoder *base, const data_batch *batch, uint
     for (uint32_t i = 0; i < base->column_count; i++) {
         const data_vector *vector = base->columns[i].vector;
         if (i) weir_buffer_append_byte(target, delimiter);
-        if (!data_vector_is_null(vector, row)) put_value(target, vector, data_vector_index(vector, row), delimiter, i == 0);
+        if (!data_vector_is_null(vector, row))
+            put_value(target, vector, data_vector_index(vector, row), delimiter, i == 0);
     }
     return true;
 }
@@ -254,7 +268,8 @@ static weir_status delimited_encoder_create(weir_account *account, const format_
 
 const format_vtable format_delimited = {
     .name = "DELIMITED",
-    .about = "one line of values with a delimiter (KEY_DELIMITER, VALUE_DELIMITER; default a comma), quoted by RFC 4180",
+    .about =
+        "one line of values with a delimiter (KEY_DELIMITER, VALUE_DELIMITER; default a comma), quoted by RFC 4180",
     .supports = delimited_supports,
     .decoder_create = delimited_decoder_create,
     .encoder_create = delimited_encoder_create,

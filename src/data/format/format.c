@@ -26,7 +26,8 @@ const format_vtable *format_at(size_t index) {
     return index < FORMAT_COUNT ? formats[index] : NULL;
 }
 
-/* ---- what formats are made of ------------------------------------------------------------------------------------------- */
+/* ---- what formats are made of
+ * ------------------------------------------------------------------------------------------- */
 
 uint32_t format_column_count(const format_spec *spec) {
     uint32_t count = 0;
@@ -108,8 +109,10 @@ const char *format_quote(char *text, weir_bytes bytes) {
     text[length++] = '"';
     for (size_t i = 0; i < shown; i++) {
         const uint8_t c = bytes.data[i];
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') text[length++] = (char)c;
-        else length += (size_t)snprintf(text + length, 5, "\\x%02X", c);
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+            text[length++] = (char)c;
+        else
+            length += (size_t)snprintf(text + length, 5, "\\x%02X", c);
     }
     text[length++] = '"';
     snprintf(text + length, 4, "%s", shown < bytes.size ? "..." : "");
@@ -134,7 +137,8 @@ format_result format_reject(format_decoder *decoder, const char *format, ...) {
     return FORMAT_BAD;
 }
 
-/* ---- decoding --------------------------------------------------------------------------------------------------------------- */
+/* ---- decoding
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static weir_status no_memory(const format_decoder *decoder) {
     return weir_fail(WEIR_NO_MEMORY, "decoding %s: the batch's memory of %zu bytes is full", decoder->format->name,
@@ -209,7 +213,8 @@ weir_status format_decode(format_decoder *decoder, const format_input *input, da
     return weir_ok();
 }
 
-/* ---- encoding --------------------------------------------------------------------------------------------------------------- */
+/* ---- encoding
+ * --------------------------------------------------------------------------------------------------------------- */
 
 weir_status format_encode(format_encoder *encoder, const data_batch *batch, const data_selection *selection,
                           weir_buffer *target, format_slice *slices) {

@@ -3,16 +3,17 @@
  *   format_find("JSON") -> format->decoder_create(spec, wanted) -> format_decode(block of slices, batch, row)
  *                          format->encoder_create(spec)         -> format_encode(batch, selection, buffer, slices)
  *
- * A spec says which columns of a schema the bytes hold: those of one role (KEY or VALUE), in schema order, and the options
- * the user gave (VALUE_DELIMITER, KEY_DELIMITER, WRAP_SINGLE_VALUE).
+ * A spec says which columns of a schema the bytes hold: those of one role (KEY or VALUE), in schema order, and the
+ * options the user gave (VALUE_DELIMITER, KEY_DELIMITER, WRAP_SINGLE_VALUE).
  *
- * Decoding works on a whole block: slices with a stride, so that an array of bus rows serves as it is. Only wanted columns
- * get a vector; the others are skipped (but their syntax is still checked). Text values of more than 12 bytes are views
- * into the block when they need no unescaping; input.buffer is then retained by the batch. Nothing is allocated a record.
+ * Decoding works on a whole block: slices with a stride, so that an array of bus rows serves as it is. Only wanted
+ * columns get a vector; the others are skipped (but their syntax is still checked). Text values of more than 12 bytes
+ * are views into the block when they need no unescaping; input.buffer is then retained by the batch. Nothing is
+ * allocated a record.
  *
- * A record that cannot be decoded is a value, not a failure: its columns are NULL, and its row and reason are in the errors.
- * Reasons name format, column and byte: `JSON: expected a number for column BYTES at byte 17, got "abc"`. They quote at
- * most 40 bytes of the input, made printable.
+ * A record that cannot be decoded is a value, not a failure: its columns are NULL, and its row and reason are in the
+ * errors. Reasons name format, column and byte: `JSON: expected a number for column BYTES at byte 17, got "abc"`. They
+ * quote at most 40 bytes of the input, made printable.
  *
  * Formats: JSON, DELIMITED, KAFKA, NONE, COMBINED (web server log lines; values, decoding only).
  * Threads: a decoder or encoder belongs to one owner at a time. */
@@ -22,7 +23,7 @@
 #include "base/option.h"
 #include "data/batch.h"
 
-typedef struct format_spec {     /* all borrowed until the decoder or encoder is destroyed */
+typedef struct format_spec { /* all borrowed until the decoder or encoder is destroyed */
     const data_schema *schema;
     data_role role;              /* DATA_ROLE_KEY or DATA_ROLE_VALUE */
     const weir_setting *options; /* as given in WITH (...), upper case names; others than the format's are ignored */
@@ -33,15 +34,15 @@ typedef struct format_input {
     const weir_bytes *first; /* slice of record 0; data == NULL: a null key or value */
     size_t stride;           /* bytes from one slice to the next: sizeof(weir_bytes), or sizeof(bus_row) */
     uint32_t count;
-    data_buffer *buffer;     /* owns the slices' bytes; NULL: they outlive the batch by themselves */
+    data_buffer *buffer; /* owns the slices' bytes; NULL: they outlive the batch by themselves */
 } format_input;
 
 static inline weir_bytes format_input_slice(const format_input *input, uint32_t i) {
     return *(const weir_bytes *)(const void *)((const uint8_t *)input->first + (size_t)i * input->stride);
 }
 
-/* Appended by format_decode(), so that key and value of a block can share one; ascending a call. Only `count` needs to be
- * set before the first use. */
+/* Appended by format_decode(), so that key and value of a block can share one; ascending a call. Only `count` needs to
+ * be set before the first use. */
 enum { FORMAT_ERRORS_MAX = DATA_BATCH_ROWS_MAX * 2 };
 typedef struct format_errors {
     uint32_t count;
@@ -51,7 +52,7 @@ typedef struct format_errors {
 
 typedef struct format_slice { /* where an encoded key or value lies in the target buffer */
     uint32_t at;
-    int32_t size;             /* -1: null */
+    int32_t size; /* -1: null */
 } format_slice;
 
 typedef struct format_decoder format_decoder;
@@ -80,8 +81,8 @@ weir_status format_decode(format_decoder *decoder, const format_input *input, da
                           format_errors *errors) WEIR_MUST_USE;
 void format_decoder_destroy(format_decoder *decoder); /* NULL is allowed */
 
-/* Appends the selected rows' bytes to `target`; slices[i] belongs to the i-th selected row. All columns of the role must be
- * in the batch. A row whose presence bit is 0 gives a null slice. FULL when the buffer is: what was appended is
+/* Appends the selected rows' bytes to `target`; slices[i] belongs to the i-th selected row. All columns of the role
+ * must be in the batch. A row whose presence bit is 0 gives a null slice. FULL when the buffer is: what was appended is
  * undefined. */
 weir_status format_encode(format_encoder *encoder, const data_batch *batch, const data_selection *selection,
                           weir_buffer *target, format_slice *slices) WEIR_MUST_USE;

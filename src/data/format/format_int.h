@@ -18,7 +18,7 @@ typedef enum format_result {
 
 typedef struct format_column {
     const data_column *column;
-    uint32_t index;      /* in the schema */
+    uint32_t index; /* in the schema */
     bool wanted;
     data_vector *vector; /* during a decode; NULL when not wanted */
 } format_column;
@@ -29,7 +29,7 @@ struct format_decoder {
     const data_schema *schema;
     data_role role;
     uint32_t column_count;
-    format_column *columns;  /* of the role, in order */
+    format_column *columns; /* of the role, in order */
     /* Of the decode that is under way. */
     data_batch *batch;
     format_errors *errors;
@@ -67,7 +67,9 @@ format_result format_reject(format_decoder *decoder, const char *format, ...) WE
 enum { FORMAT_QUOTE_MAX = 176 };
 const char *format_quote(char *text, weir_bytes bytes);
 
-static inline bool format_is_nested(const data_type *type) { return type->kind >= DATA_ARRAY; }
+static inline bool format_is_nested(const data_type *type) {
+    return type->kind >= DATA_ARRAY;
+}
 
 static inline void format_set_text(data_vector *vector, uint32_t row, const uint8_t *data, size_t size) {
     vector->texts[row] = data_text_of(data, size);
@@ -80,8 +82,9 @@ static inline const uint8_t *format_scan_string(const uint8_t *at, const uint8_t
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
     while (end - at >= 16) {
         const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
-                                             _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes));
+        const __m128i special =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
+                         _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes));
         const unsigned mask = (unsigned)_mm_movemask_epi8(special);
         if (mask) return at + __builtin_ctz(mask);
         at += 16;

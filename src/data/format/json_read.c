@@ -1,11 +1,11 @@
 /* Reading JSON (RFC 8259) by schema: one pass over the bytes, values go straight into vectors.
  *
- * Values are coerced as ksqlDB does: a number may be in quotes, a fraction is cut for an integer column, a STRING column
- * takes any value as its text, a DECIMAL must fit exactly. Members are found by their exact name, else without regard to
- * case; of duplicates the last counts. Unknown members are skipped but must be well formed.
+ * Values are coerced as ksqlDB does: a number may be in quotes, a fraction is cut for an integer column, a STRING
+ * column takes any value as its text, a DECIMAL must fit exactly. Members are found by their exact name, else without
+ * regard to case; of duplicates the last counts. Unknown members are skipped but must be well formed.
  *
- * The writer of a topic nearly always writes its members in the same order, so each object remembers which name stood at
- * which place: one memcmp per member instead of a search. */
+ * The writer of a topic nearly always writes its members in the same order, so each object remembers which name stood
+ * at which place: one memcmp per member instead of a search. */
 #include "data/format/json.h"
 
 #include <math.h>
@@ -23,12 +23,12 @@ typedef struct json_remembered {
 /* What a value must become; OBJECT nodes (the record, STRUCTs) have a field table. */
 typedef struct json_node json_node;
 struct json_node {
-    const data_type *type;   /* NULL for the record itself */
+    const data_type *type; /* NULL for the record itself */
     const char *name;
     size_t name_size;
-    json_node *children;     /* ARRAY 1; MAP 2 (the key's is unused); OBJECT: fields */
+    json_node *children; /* ARRAY 1; MAP 2 (the key's is unused); OBJECT: fields */
     uint32_t child_count;
-    uint8_t *seen;           /* OBJECT: by field in the current object: 1 = by case-insensitive name, 2 = by exact name */
+    uint8_t *seen; /* OBJECT: by field in the current object: 1 = by case-insensitive name, 2 = by exact name */
     json_remembered *remembered; /* OBJECT: by place, REMEMBERED_MAX */
 };
 
@@ -46,7 +46,8 @@ typedef struct json_reader {
     unsigned depth;
 } json_reader;
 
-/* ---- tokens ------------------------------------------------------------------------------------------------------------ */
+/* ---- tokens
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static inline void skip_blanks(json_reader *reader) {
     while (reader->at < reader->end &&
@@ -90,14 +91,17 @@ static bool hex4(const uint8_t *at, const uint8_t *end, uint32_t *value) {
     *value = 0;
     for (int i = 0; i < 4; i++) {
         const uint8_t c = at[i];
-        const int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        const int digit = c >= '0' && c <= '9'                 ? c - '0'
+                          : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                               : -1;
         if (digit < 0) return false;
         *value = *value << 4 | (uint32_t)digit;
     }
     return true;
 }
 
-/* Passes the string whose opening quote is at `at`. *raw: between the quotes; *escaped: it has escapes, all well formed. */
+/* Passes the string whose opening quote is at `at`. *raw: between the quotes; *escaped: it has escapes, all well
+ * formed. */
 static format_result pass_string(json_reader *reader, weir_bytes *raw, bool *escaped) {
     const uint8_t *opening = reader->at;
     const uint8_t *at = opening + 1;
@@ -105,7 +109,8 @@ static format_result pass_string(json_reader *reader, weir_bytes *raw, bool *esc
     for (;;) {
         at = format_scan_string(at, reader->end);
         if (at == reader->end) {
-            return format_reject(reader->decoder, "the string at byte %zu is not closed", (size_t)(opening - reader->start));
+            return format_reject(reader->decoder, "the string at byte %zu is not closed",
+                                 (size_t)(opening - reader->start));
         }
         if (*at == '"') break;
         if (*at != '\\') {
@@ -171,8 +176,10 @@ static size_t unescape(weir_bytes raw, uint8_t *target) {
         const uint8_t c = at[1];
         at += 2;
         const char *plain = c != 'u' ? strchr(from, c) : NULL;
-        if (c == 'u') out = put_utf8(out, take_unicode(&at, end));
-        else *out++ = plain ? (uint8_t)into[plain - from] : c;
+        if (c == 'u')
+            out = put_utf8(out, take_unicode(&at, end));
+        else
+            *out++ = plain ? (uint8_t)into[plain - from] : c;
     }
     return (size_t)(out - target);
 }
@@ -197,8 +204,10 @@ static bool pass_number(json_reader *reader, bool *integer) {
     *integer = true;
     if (*reader->at == '-') reader->at++;
     if (!is_digit(reader)) return false;
-    if (*reader->at == '0') reader->at++;
-    else while (is_digit(reader)) reader->at++;
+    if (*reader->at == '0')
+        reader->at++;
+    else
+        while (is_digit(reader)) reader->at++;
     if (reader->at < reader->end && *reader->at == '.') {
         *integer = false;
         reader->at++;
@@ -276,7 +285,8 @@ static format_result take_member_name(json_reader *reader, weir_bytes *name) {
     return FORMAT_DONE;
 }
 
-/* ---- values nobody wants ------------------------------------------------------------------------------------------------ */
+/* ---- values nobody wants
+ * ------------------------------------------------------------------------------------------------ */
 
 static format_result skip_value(json_reader *reader);
 
@@ -311,10 +321,26 @@ static format_result skip_value(json_reader *reader) {
     case '"': return pass_string(reader, &raw, &flag);
     case '{': return skip_items(reader, '}');
     case '[': return skip_items(reader, ']');
-    case 't': if (pass_word(reader, "true")) return FORMAT_DONE; break;
-    case 'f': if (pass_word(reader, "false")) return FORMAT_DONE; break;
-    case 'n': if (pass_word(reader, "null")) return FORMAT_DONE; break;
-    case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+    case 't':
+        if (pass_word(reader, "true")) return FORMAT_DONE;
+        break;
+    case 'f':
+        if (pass_word(reader, "false")) return FORMAT_DONE;
+        break;
+    case 'n':
+        if (pass_word(reader, "null")) return FORMAT_DONE;
+        break;
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
         if (pass_number(reader, &flag)) return FORMAT_DONE;
         break;
     default: break;
@@ -322,7 +348,8 @@ static format_result skip_value(json_reader *reader) {
     return expected(reader, start, "a value");
 }
 
-/* ---- scalars ------------------------------------------------------------------------------------------------------------ */
+/* ---- scalars
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static bool integer_of(weir_bytes token, int64_t *value) {
     size_t at = token.data[0] == '-';
@@ -335,7 +362,8 @@ static bool integer_of(weir_bytes token, int64_t *value) {
 
 /* The common number has few digits: mantissa and power of ten are exact doubles and one operation rounds correctly. */
 static bool double_of(weir_bytes token, double *value) {
-    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     if (token.size > 16) return weir_parse_f64(token, value);
     uint64_t mantissa = 0;
     unsigned behind = 0;
@@ -368,8 +396,10 @@ static bool set_integer(data_vector *vector, uint32_t row, weir_bytes token, boo
     }
     if (narrow && (quoted || kind == DATA_DATE) && (value < INT32_MIN || value > INT32_MAX)) return false;
     if (kind == DATA_TIME && (value < 0 || value >= DATA_MS_PER_DAY)) return false;
-    if (narrow) vector->ints[row] = (int32_t)(uint32_t)(uint64_t)value;
-    else vector->bigints[row] = value;
+    if (narrow)
+        vector->ints[row] = (int32_t)(uint32_t)(uint64_t)value;
+    else
+        vector->bigints[row] = value;
     return true;
 }
 
@@ -384,7 +414,8 @@ static format_result set_number(json_reader *reader, data_vector *vector, uint32
         break;
     case DATA_DECIMAL: {
         data_decimal value;
-        const data_fit fit = data_decimal_parse(token, vector->type->precision, vector->type->scale, DATA_ROUND_EXACT, &value);
+        const data_fit fit =
+            data_decimal_parse(token, vector->type->precision, vector->type->scale, DATA_ROUND_EXACT, &value);
         if (fit == DATA_FIT_NOT_A_NUMBER) return expected(reader, at, "a number");
         if (fit != DATA_FIT_OK) return expected(reader, at, "a number that fits the DECIMAL exactly");
         vector->decimals[row] = value;
@@ -442,7 +473,8 @@ static format_result read_bytes(json_reader *reader, data_vector *vector, uint32
     return FORMAT_DONE;
 }
 
-/* ---- a STRING column takes any value ------------------------------------------------------------------------------------- */
+/* ---- a STRING column takes any value
+ * ------------------------------------------------------------------------------------- */
 
 /* Appends an object without blanks between its tokens. */
 static size_t minify(const uint8_t *at, const uint8_t *end, uint8_t *target) {
@@ -451,14 +483,16 @@ static size_t minify(const uint8_t *at, const uint8_t *end, uint8_t *target) {
     for (; at < end; at++) {
         if (!inside && (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r')) continue;
         target[size++] = *at;
-        if (*at == '"') inside = !inside;
-        else if (*at == '\\') target[size++] = *++at;
+        if (*at == '"')
+            inside = !inside;
+        else if (*at == '\\')
+            target[size++] = *++at;
     }
     return size;
 }
 
-/* The text of the well-formed value at *at: strings unescaped, arrays as "[a, b]", objects as their JSON. The result is at
- * most half again as long as the source: "," becomes ", ". */
+/* The text of the well-formed value at *at: strings unescaped, arrays as "[a, b]", objects as their JSON. The result is
+ * at most half again as long as the source: "," becomes ", ". */
 static size_t value_text(json_reader *reader, uint8_t *target) {
     weir_bytes raw;
     bool escaped;
@@ -511,7 +545,8 @@ static format_result read_text(json_reader *reader, data_vector *vector, uint32_
     return FORMAT_DONE;
 }
 
-/* ---- nested values and objects ---------------------------------------------------------------------------------------------- */
+/* ---- nested values and objects
+ * ---------------------------------------------------------------------------------------------- */
 
 static format_result read_value(json_reader *reader, json_node *node, data_vector *vector, uint32_t row);
 
@@ -659,7 +694,8 @@ static format_result read_value(json_reader *reader, json_node *node, data_vecto
     }
 }
 
-/* ---- the record ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the record
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static format_result read_record(json_reader *reader, json_decoder *self, uint32_t row, bool *is_null) {
     if (reader->at < reader->end && *reader->at == 'n' && pass_word(reader, "null")) {
@@ -680,7 +716,10 @@ static format_result json_decode(format_decoder *base, weir_bytes slice, uint32_
     json_decoder *self = (json_decoder *)base;
     size_t bad_at;
     if (!format_utf8(slice, &bad_at)) return format_reject(base, "not valid UTF-8 at byte %zu", bad_at);
-    json_reader reader = {.decoder = base, .arena = base->batch->arena, .start = slice.data, .at = slice.data,
+    json_reader reader = {.decoder = base,
+                          .arena = base->batch->arena,
+                          .start = slice.data,
+                          .at = slice.data,
                           .end = slice.data + slice.size};
     bool is_null = false;
     skip_blanks(&reader);
@@ -694,7 +733,9 @@ static format_result json_decode(format_decoder *base, weir_bytes slice, uint32_
     return is_null ? FORMAT_ABSENT : FORMAT_DONE;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------------------------------- */
+/* ---- nodes
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void node_init(json_node *node, weir_account *account, const data_type *type, const char *name);
 

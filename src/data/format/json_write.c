@@ -25,8 +25,10 @@ static void put_string(weir_buffer *target, weir_bytes text) {
         const uint8_t c = *special;
         char escape[8] = {'\\', (char)c};
         size_t size = 2;
-        if (c < 0x20 && letters[c]) escape[1] = letters[c];
-        else if (c < 0x20) size = (size_t)snprintf(escape, sizeof escape, "\\u%04X", c);
+        if (c < 0x20 && letters[c])
+            escape[1] = letters[c];
+        else if (c < 0x20)
+            size = (size_t)snprintf(escape, sizeof escape, "\\u%04X", c);
         weir_buffer_append(target, escape, size);
         at = special + 1;
     }
@@ -150,7 +152,8 @@ weir_status json_encoder_create(weir_account *account, const format_spec *spec, 
     }
     if (made->names.overflowed) {
         format_encoder_destroy(&made->base);
-        return weir_fail(WEIR_INVALID, "format JSON: the column names are longer than %d bytes together", NAMES_BYTES_MAX);
+        return weir_fail(WEIR_INVALID, "format JSON: the column names are longer than %d bytes together",
+                         NAMES_BYTES_MAX);
     }
     *encoder = &made->base;
     return weir_ok();

@@ -1,7 +1,7 @@
 /* KAFKA: Kafka's own serialisers, one column as it is; and NONE: no columns at all. */
 #include "data/format/format_int.h"
 
-/* ---- KAFKA ---------------------------------------------------------------------------------------------------------- */
+/* ---- KAFKA ----------------------------------------------------------------------------------------------------- */
 
 static bool kafka_holds(data_kind kind) {
     return kind == DATA_INT || kind == DATA_BIGINT || kind == DATA_DOUBLE || kind == DATA_STRING || kind == DATA_BYTES;
@@ -88,7 +88,8 @@ const format_vtable format_kafka = {
     .encoder_create = kafka_encoder_create,
 };
 
-/* ---- NONE ------------------------------------------------------------------------------------------------------------ */
+/* ---- NONE
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static weir_status none_supports(const format_spec *spec) {
     const uint32_t count = format_column_count(spec);
