@@ -219,9 +219,6 @@ class Tidy:
                 for line in lines if limit == 0 else lines[:1]:
                     more = f" ({len(lines)} such lines, allowed {limit})" if limit else ""
                     self.tell(path, line, f"more than {COLUMNS_MAX} columns{more}; break it (tools/tidy.py --mend)")
-        for path, (limit, number) in known.items():
-            if self.long_lines.get(path, 0) < limit:
-                self.tell("tools/long_lines.txt", number, f"{path} has fewer now; run tools/tidy.py --ratchet")
 
     def check_leftovers(self):
         for path, text in self.text.items():
