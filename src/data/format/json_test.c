@@ -280,8 +280,8 @@ static void test_full_arena(void **state) {
     static char escaped[40000] = "{\"A\":\"\\n";
     memset(escaped + 8, 'x', sizeof escaped - 11);
     memcpy(escaped + sizeof escaped - 3, "\"}", 3);
-    const weir_bytes records[3] = {weir_bytes_text(escaped), weir_bytes_text(escaped), weir_bytes_text(escaped)};
-    const format_input input = {records, sizeof *records, 3, NULL};
+    const weir_bytes lines[3] = {weir_bytes_text(escaped), weir_bytes_text(escaped), weir_bytes_text(escaped)};
+    const format_input input = {lines, sizeof *lines, 3, NULL};
     format_decoder *decoder;
     assert_int_equal(format_json.decoder_create(&b.account, &spec, NULL, &decoder).code, WEIR_OK);
     data_batch *batch = data_batch_take(b.pool, spec.schema);
