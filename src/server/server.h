@@ -1,0 +1,40 @@
+/* server - the HTTP door: ksqlDB's REST API, metrics, health and the first page, on one port.
+ *
+ *   POST /ksql          statements: one entity each, ksqlDB's JSON (application/vnd.ksql.v1+json)
+ *   POST /query         a SELECT, streamed as a JSON array of header, rows and a final message
+ *   POST /query-stream  a SELECT, streamed as lines: header object, row arrays
+ *   POST /close-query   ends a push query
+ *   GET  /info /healthcheck /clusterStatus
+ *   GET  /metrics       Prometheus text
+ *   GET  /health/live /health/ready /health/startup
+ *   GET  /              the page: topics, queries with rows per second, lag and last error; GET /status.json feeds it
+ *
+ * Errors are ksqlDB's: {"@type", "error_code", "message", ...}. A slow client of a push query is cut off when its unsent
+ * rows pass SERVER_UNSENT_BYTES_MAX; nobody waits for it.
+ * Threads: everything on the lane given, which is the engine's and the broker's; rows cross from the tasks by jobs. */
+#ifndef WEIR_SERVER_SERVER_H
+#define WEIR_SERVER_SERVER_H
+
+#include "broker/broker.h"
+#include "engine/engine.h"
+#include "io/io.h"
+
+enum { SERVER_UNSENT_BYTES_MAX = 4 << 20, SERVER_BODY_BYTES_MAX = 4 << 20 };
+
+typedef struct server server;
+
+typedef struct server_config {
+    const io_world *world;
+    io_lane *lane;
+    broker *broker;   /* NULL on a cluster */
+    engine *engine;
+    const char *host;
+    uint16_t port;    /* 0 = a free one */
+} server_config;
+
+/* BUSY when the port is taken. */
+weir_status server_open(server **server, const server_config *config, io_address *bound) WEIR_MUST_USE;
+/* Ends streams and connections; `closed` comes on the lane, then the server is gone. */
+void server_close(server *server, void (*closed)(void *arg), void *arg);
+
+#endif
