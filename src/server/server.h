@@ -9,9 +9,9 @@
  *   GET  /health/live /health/ready /health/startup
  *   GET  /              the page: topics, queries with rows per second, lag and last error; GET /status.json feeds it
  *
- * Errors are ksqlDB's: {"@type", "error_code", "message", ...}. A slow client of a push query is cut off when its unsent
- * rows pass SERVER_UNSENT_BYTES_MAX; nobody waits for it.
- * Threads: everything on the lane given, which is the engine's and the broker's; rows cross from the tasks by jobs. */
+ * Errors are ksqlDB's: {"@type", "error_code", "message", ...}. A slow client of a push query is cut off when its
+ * unsent rows pass SERVER_UNSENT_BYTES_MAX; nobody waits for it. Threads: everything on the lane given, which is the
+ * engine's and the broker's; rows cross from the tasks by jobs. */
 #ifndef WEIR_SERVER_SERVER_H
 #define WEIR_SERVER_SERVER_H
 
