@@ -15,8 +15,8 @@
  * Counting: per query, in = out + filtered + late + null_key + quarantined + error-nulls are told apart by name in
  * flow_query_stats; nothing disappears uncounted.
  *
- * Threads: a query belongs to the lane it was started from (`owner`, a loop lane): start, stop and read are called
- * there and their callbacks come there. Tasks run on worker lanes. */
+ * Threads: a query belongs to the lane it was started from (`owner`, a loop lane): start, stop and read are called there
+ * and their callbacks come there. Tasks run on worker lanes. */
 #ifndef WEIR_FLOW_FLOW_H
 #define WEIR_FLOW_FLOW_H
 
@@ -59,8 +59,7 @@ typedef struct flow_query_events {
 } flow_query_events;
 
 /* `topology` is borrowed until the query is freed. Never waits; failures come through on_state. */
-flow_query *flow_query_start(const flow_runtime *runtime, const flow_topology *topology,
-                             const flow_query_events *events);
+flow_query *flow_query_start(const flow_runtime *runtime, const flow_topology *topology, const flow_query_events *events);
 /* Commits what is done, writes snapshots, closes; on_state(STOPPED) comes later. Idempotent. */
 void flow_query_stop(flow_query *query);
 /* After STOPPED or FAILED was told. */
@@ -68,10 +67,10 @@ void flow_query_free(flow_query *query);
 /* Removes what a dropped query left: snapshots; internal topics are the engine's to delete. */
 void flow_query_stats_get(const flow_query *query, flow_query_stats *stats);
 
-/* ---- reading a query's table (pull queries) ---------------------------------------------------------------------- */
+/* ---- reading a query's table (pull queries) --------------------------------------------------------------------------- */
 
-/* Reads committed rows of the aggregate's store and runs them through the nodes between the aggregate and the sink, so
- * that rows have the sink's schema. Each task hands its rows to on_batch on its own lane between two of its batches. */
+/* Reads committed rows of the aggregate's store and runs them through the nodes between the aggregate and the sink, so that
+ * rows have the sink's schema. Each task hands its rows to on_batch on its own lane between two of its batches. */
 typedef struct flow_read flow_read;
 struct flow_read { /* caller's storage until done() */
     weir_bytes key;            /* canonical key bytes (flow_key_encode); data == NULL: all keys */
@@ -83,7 +82,6 @@ struct flow_read { /* caller's storage until done() */
 };
 void flow_query_read(flow_query *query, flow_read *read);
 /* The store key of a group given as one value a key column. */
-weir_status flow_key_encode(const flow_query *query, const func_value *values, uint32_t count,
-                            weir_buffer *key) WEIR_MUST_USE;
+weir_status flow_key_encode(const flow_query *query, const func_value *values, uint32_t count, weir_buffer *key) WEIR_MUST_USE;
 
 #endif

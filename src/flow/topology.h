@@ -1,8 +1,8 @@
 /* flow/topology - the shape of a query's work, as a value: what sql/plan (and the C API) hands to flow to run.
  *
- * A topology is an immutable tree of nodes in one arena, sources at the leaves, one end (sink, push or pull output) at
- * the root. It names everything that survives a restart (labels of topics, stores, the query id), so that executing it
- * again continues the work. Mutable state lives in the tasks that run it (flow.h).
+ * A topology is an immutable tree of nodes in one arena, sources at the leaves, one end (sink, push or pull output) at the
+ * root. It names everything that survives a restart (labels of topics, stores, the query id), so that executing it again
+ * continues the work. Mutable state lives in the tasks that run it (flow.h).
  *
  *   SOURCE -> FILTER -> PROJECT -> REPARTITION -> AGGREGATE -> FILTER/PROJECT (on the table) -> SINK
  *
@@ -82,10 +82,7 @@ struct flow_node {
             const char *store;            /* label of the store, and of its changelog topic */
             const char *changelog_topic;  /* NULL = no changelog (push queries) */
         } aggregate;
-        struct {
-            flow_topic topic;
-            int32_t partition_count; /* made with so many when missing; 0 = as the source */
-        } sink;
+        struct { flow_topic topic; int32_t partition_count; /* made with so many when missing; 0 = as the source */ } sink;
     };
 };
 

@@ -14,7 +14,7 @@
 
 #include "data/batch.h"
 
-/* ---- typed expressions (immutable values in an arena; made by sql/analyse or by the C API) ----------------------- */
+/* ---- typed expressions (immutable values in an arena; made by sql/analyse or by the C API) -------------------------- */
 
 typedef enum func_expr_kind {
     FUNC_LITERAL,   /* value */
@@ -28,13 +28,7 @@ typedef enum func_expr_kind {
     FUNC_FIELD      /* arguments[0] -> struct field `index` */
 } func_expr_kind;
 
-typedef enum func_pseudo {
-    FUNC_ROWTIME,
-    FUNC_ROWPARTITION,
-    FUNC_ROWOFFSET,
-    FUNC_WINDOWSTART,
-    FUNC_WINDOWEND
-} func_pseudo;
+typedef enum func_pseudo { FUNC_ROWTIME, FUNC_ROWPARTITION, FUNC_ROWOFFSET, FUNC_WINDOWSTART, FUNC_WINDOWEND } func_pseudo;
 
 typedef struct func_value { /* a literal: what one row of a vector of `type` holds */
     const data_type *type;
@@ -61,7 +55,7 @@ struct func_expr {
     uint32_t argument_count;
 };
 
-/* ---- catalogue --------------------------------------------------------------------------------------------------- */
+/* ---- catalogue ---------------------------------------------------------------------------------------------------- */
 
 enum { FUNC_ARGUMENTS_MAX = 16 };
 
@@ -69,15 +63,11 @@ enum { FUNC_ARGUMENTS_MAX = 16 };
  * that fails is reported with func_row_error(). Rows with a NULL argument are handled before (result NULL) unless the
  * overload says FUNC_NULLS. */
 typedef struct func_run func_run_context; /* arena for long text, error column, locale-free */
-typedef weir_status (*func_body)(func_run_context *run, const func_overload *overload,
-                                 const data_vector *const *arguments, uint32_t argument_count,
-                                 const data_selection *selection, data_vector *result);
+typedef weir_status (*func_body)(func_run_context *run, const func_overload *overload, const data_vector *const *arguments,
+                                 uint32_t argument_count, const data_selection *selection, data_vector *result);
 
-enum func_flags {
-    FUNC_NULLS = 1 << 0,
-    /* the body sees NULL arguments */ FUNC_VARIADIC = 1 << 1, /* last argument repeats */
-    FUNC_INTERNAL = 1 << 2                                     /* operators and casts: not listed by SHOW FUNCTIONS */
-};
+enum func_flags { FUNC_NULLS = 1 << 0, /* the body sees NULL arguments */ FUNC_VARIADIC = 1 << 1, /* last argument repeats */
+                  FUNC_INTERNAL = 1 << 2 /* operators and casts: not listed by SHOW FUNCTIONS */ };
 
 struct func_overload {
     const char *name;        /* upper case; operators by their symbol ("+"), casts "CAST" */
@@ -110,7 +100,7 @@ weir_status func_overload_find(weir_bytes text, const func_overload **overload) 
 /* The expression as SQL text, as EXPLAIN prints it. */
 void func_expr_print(const func_expr *expr, const data_schema *schema, weir_buffer *target);
 
-/* ---- programs ---------------------------------------------------------------------------------------------------- */
+/* ---- programs ----------------------------------------------------------------------------------------------------- */
 
 typedef struct func_program func_program; /* immutable; shared by tasks */
 weir_status func_compile(weir_arena *arena, const func_expr *expr, const data_schema *schema,
@@ -127,8 +117,7 @@ typedef struct func_errors {
 
 /* Runs over the batch's selection; *result lives in the batch's arena (it may be a column itself). Fails only with
  * NO_MEMORY, whereupon the caller splits the batch. */
-weir_status func_run(const func_program *program, data_batch *batch, data_vector **result,
-                     func_errors *errors) WEIR_MUST_USE;
+weir_status func_run(const func_program *program, data_batch *batch, data_vector **result, func_errors *errors) WEIR_MUST_USE;
 /* The same as a filter: narrows the batch's selection to the rows where the result is true; NULL and errors drop. */
 weir_status func_filter(const func_program *program, data_batch *batch, func_errors *errors) WEIR_MUST_USE;
 
@@ -136,7 +125,7 @@ weir_status func_filter(const func_program *program, data_batch *batch, func_err
 weir_arena *func_run_arena(func_run_context *run);
 void func_row_error(func_run_context *run, uint32_t row, const char *format, ...) WEIR_PRINTF(3, 4);
 
-/* ---- aggregates -------------------------------------------------------------------------------------------------- */
+/* ---- aggregates --------------------------------------------------------------------------------------------------- */
 
 /* COUNT, SUM, MIN, MAX, AVG, ...: a fixed-size state a group, plus variable state where needed. */
 typedef struct func_aggregate func_aggregate;
@@ -145,8 +134,8 @@ struct func_aggregate {
     const char *about;
     const char *argument;    /* type text; "" = COUNT(*) */
     const char *result;
-    uint32_t state_bytes; /* <= FUNC_AGGREGATE_STATE_MAX, zero-initialised = empty, position independent: it is stored
-                             in the changelog as it stands, in little-endian fields of fixed offsets */
+    uint32_t state_bytes;    /* <= FUNC_AGGREGATE_STATE_MAX, zero-initialised = empty, position independent: it is stored in
+                                the changelog as it stands, in little-endian fields of fixed offsets */
     const data_type *(*derive)(const data_type *argument, weir_arena *arena); /* NULL = result */
     /* Adds argument[row] to the state (argument NULL pointer for COUNT(*)); `undo` takes a table's old value out and is
      * NULL where that is impossible. NULL values are skipped inside. */
@@ -157,8 +146,7 @@ struct func_aggregate {
     weir_status (*finish)(const void *state, data_vector *result, uint32_t row, weir_arena *arena);
 };
 enum { FUNC_AGGREGATE_STATE_MAX = 64 };
-weir_status func_aggregate_find(const char *name, const data_type *argument,
-                                const func_aggregate **aggregate) WEIR_MUST_USE;
+weir_status func_aggregate_find(const char *name, const data_type *argument, const func_aggregate **aggregate) WEIR_MUST_USE;
 bool func_aggregate_exists(const char *name);
 const func_aggregate *func_aggregate_at(size_t index);
 

@@ -1,5 +1,5 @@
-/* Constructors of the tree: what the grammar's actions call. Memory comes from the caller's arena; when that is full
- * the parse fails and the constructors hand out `spare`, which nobody reads. */
+/* Constructors of the tree: what the grammar's actions call. Memory comes from the caller's arena; when that is full the
+ * parse fails and the constructors hand out `spare`, which nobody reads. */
 #include "base/text.h"
 #include "sql/parse/parse_int.h"
 
@@ -18,8 +18,7 @@ static void *build_alloc(sql_parser *p, size_t bytes) {
 
 void *sql_grow(sql_parser *p, const void *items, uint32_t count, size_t item_bytes) {
     if (p->failed) return NULL;
-    if (count != 0 && (count & (count - 1)) != 0)
-        return (void *)(uintptr_t)items; /* room up to the next power of two */
+    if (count != 0 && (count & (count - 1)) != 0) return (void *)(uintptr_t)items; /* room up to the next power of two */
     const size_t capacity = count == 0 ? 1 : (size_t)count * 2;
     void *grown = weir_arena_try(p->arena, capacity * item_bytes);
     if (grown == NULL) {
@@ -88,7 +87,7 @@ sql_name sql_build_raw_name(sql_parser *p, sql_token token) {
     return build_name(p, token, true);
 }
 
-/* ---- expressions ------------------------------------------------------------------------------------------------- */
+/* ---- expressions -------------------------------------------------------------------------------------------------- */
 
 sql_expr *sql_build_expr(sql_parser *p, sql_expr_kind kind, uint32_t offset, uint32_t end) {
     sql_expr *expr = build_alloc(p, sizeof *expr);
@@ -189,13 +188,13 @@ sql_type *sql_build_type(sql_parser *p, sql_type_kind kind, const sql_type *key,
     return type;
 }
 
-/* ---- numbers, statements ----------------------------------------------------------------------------------------- */
+/* ---- numbers, statements ------------------------------------------------------------------------------------------ */
 
 int64_t sql_build_i64(sql_parser *p, sql_token token) {
     int64_t value = 0;
     if (!weir_parse_i64(weir_bytes_of(token_text(p, token), token.size), &value))
-        sql_fail(p, WEIR_INVALID, token.offset, "Invalid numeric literal: %.*s",
-                 (int)(token.size > 64 ? 64 : token.size), token_text(p, token));
+        sql_fail(p, WEIR_INVALID, token.offset, "Invalid numeric literal: %.*s", (int)(token.size > 64 ? 64 : token.size),
+                 token_text(p, token));
     return value;
 }
 

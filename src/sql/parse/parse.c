@@ -30,7 +30,7 @@ void sql_unsupported(sql_parser *p, uint32_t offset, const char *feature) {
     sql_fail(p, WEIR_UNSUPPORTED, offset, "%s is not supported by this version of weir", feature);
 }
 
-/* ---- what is refused by its first words -------------------------------------------------------------------------- */
+/* ---- what is refused by its first words ---------------------------------------------------------------------------- */
 
 static bool lex(const sql_parser *p, uint32_t at, sql_token *token) {
     sql_lex(p->text, p->text_size, at - p->base, token);
@@ -69,28 +69,17 @@ static void lex_in_context(const sql_parser *p, uint32_t at, sql_token *token) {
 
 /* Statements of the dialect that weir knows of and does not run: refused before the grammar sees them. */
 static bool check_supported(sql_parser *p) {
-    static const struct { const char *words[WORDS_AHEAD]; const char *feature;
-    } unsupported[] = {
-        {{"ALTER"}, "ALTER"},
-        {{"PAUSE"}, "PAUSE"},
-        {{"RESUME"}, "RESUME"},
-        {{"ASSERT"}, "ASSERT"},
-        {{"DEFINE"}, "DEFINE"},
-        {{"UNDEFINE"}, "UNDEFINE"},
-        {{"RUN", "SCRIPT"}, "RUN SCRIPT"},
-        {{"CREATE", "TYPE"}, "CREATE TYPE"},
-        {{"DROP", "TYPE"}, "DROP TYPE"},
+    static const struct { const char *words[WORDS_AHEAD]; const char *feature; } unsupported[] = {
+        {{"ALTER"}, "ALTER"}, {{"PAUSE"}, "PAUSE"}, {{"RESUME"}, "RESUME"}, {{"ASSERT"}, "ASSERT"},
+        {{"DEFINE"}, "DEFINE"}, {{"UNDEFINE"}, "UNDEFINE"}, {{"RUN", "SCRIPT"}, "RUN SCRIPT"},
+        {{"CREATE", "TYPE"}, "CREATE TYPE"}, {{"DROP", "TYPE"}, "DROP TYPE"},
         {{"CREATE", "SINK", "CONNECTOR"}, "CREATE SINK CONNECTOR"},
-        {{"SHOW", "TYPES"}, "SHOW TYPES"},
-        {{"LIST", "TYPES"}, "LIST TYPES"},
-        {{"SHOW", "VARIABLES"}, "SHOW VARIABLES"},
-        {{"LIST", "VARIABLES"}, "LIST VARIABLES"},
+        {{"SHOW", "TYPES"}, "SHOW TYPES"}, {{"LIST", "TYPES"}, "LIST TYPES"},
+        {{"SHOW", "VARIABLES"}, "SHOW VARIABLES"}, {{"LIST", "VARIABLES"}, "LIST VARIABLES"},
         {{"SHOW", "CONNECTOR", "PLUGINS"}, "SHOW CONNECTOR PLUGINS"},
         {{"LIST", "CONNECTOR", "PLUGINS"}, "LIST CONNECTOR PLUGINS"},
-        {{"SHOW", "SINK", "CONNECTORS"}, "SHOW SINK CONNECTORS"},
-        {{"LIST", "SINK", "CONNECTORS"}, "LIST SINK CONNECTORS"},
-        {{"DESCRIBE", "STREAMS"}, "DESCRIBE STREAMS"},
-        {{"DESCRIBE", "TABLES"}, "DESCRIBE TABLES"},
+        {{"SHOW", "SINK", "CONNECTORS"}, "SHOW SINK CONNECTORS"}, {{"LIST", "SINK", "CONNECTORS"}, "LIST SINK CONNECTORS"},
+        {{"DESCRIBE", "STREAMS"}, "DESCRIBE STREAMS"}, {{"DESCRIBE", "TABLES"}, "DESCRIBE TABLES"},
     };
     sql_token tokens[WORDS_AHEAD];
     uint32_t at = p->base, count = 0;
@@ -111,24 +100,17 @@ static bool check_supported(sql_parser *p) {
     return true;
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------------------------------------ */
 
 static void lexical_error(sql_parser *p, sql_token token) {
     const char *text = p->text + (token.offset - p->base);
     switch (token.kind) {
-    case SQL_LEX_OPEN_STRING:
-        sql_fail(p, WEIR_INVALID, token.offset, "the string that begins here is not closed");
-        return;
-    case SQL_LEX_OPEN_NAME:
-        sql_fail(p, WEIR_INVALID, token.offset, "the quoted name that begins here is not closed");
-        return;
-    case SQL_LEX_OPEN_COMMENT:
-        sql_fail(p, WEIR_INVALID, token.offset, "the comment that begins here is not closed");
-        return;
+    case SQL_LEX_OPEN_STRING: sql_fail(p, WEIR_INVALID, token.offset, "the string that begins here is not closed"); return;
+    case SQL_LEX_OPEN_NAME: sql_fail(p, WEIR_INVALID, token.offset, "the quoted name that begins here is not closed"); return;
+    case SQL_LEX_OPEN_COMMENT: sql_fail(p, WEIR_INVALID, token.offset, "the comment that begins here is not closed"); return;
     case SQL_LEX_VARIABLE: sql_unsupported(p, token.offset, "a ${variable}"); return;
     default:
-        if (text[0] > 32 && text[0] < 127)
-            sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected character '%c'", text[0]);
+        if (text[0] > 32 && text[0] < 127) sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected character '%c'", text[0]);
         else sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected byte 0x%02X", (unsigned char)text[0]);
         return;
     }
@@ -163,7 +145,7 @@ static void run(sql_parser *p, void *grammar, uint32_t stop_at) {
     }
 }
 
-/* ---- what was expected ------------------------------------------------------------------------------------------- */
+/* ---- what was expected --------------------------------------------------------------------------------------------- */
 
 static const char *symbol_words(int kind) {
     switch (kind) {
@@ -209,8 +191,7 @@ static uint32_t expected_phrases(bool *accepted, const char **phrases) {
     static const int type_tails[] = {SQL_T_LP, SQL_T_ARRAY};
     uint32_t count = 0;
     fold(accepted, unsupported, sizeof unsupported / sizeof unsupported[0]); /* not worth proposing */
-    if (accepted[SQL_T_KEY] && accepted[SQL_T_PRIMARY])
-        fold(accepted, type_tails, sizeof type_tails / sizeof type_tails[0]);
+    if (accepted[SQL_T_KEY] && accepted[SQL_T_PRIMARY]) fold(accepted, type_tails, sizeof type_tails / sizeof type_tails[0]);
     if (accepted[SQL_T_CASE] && accepted[SQL_T_CAST]) {
         phrases[count++] = "an expression";
         fold(accepted, starts, sizeof starts / sizeof starts[0]);
@@ -272,11 +253,10 @@ void sql_syntax_error(sql_parser *p) {
     else if (sql_token_word(token.kind) != NULL && sql_word_is_reserved(sql_token_word(token.kind)))
         sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected keyword %s", sql_token_word(token.kind));
     else
-        sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected %.*s",
-                 (int)(token.size > 64 ? 64 : token.size), text);
+        sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected %.*s", (int)(token.size > 64 ? 64 : token.size), text);
 }
 
-/* ---- entry ------------------------------------------------------------------------------------------------------- */
+/* ---- entry --------------------------------------------------------------------------------------------------------- */
 
 static bool parse_begin(sql_parser *p, sql_piece piece, void **grammar) {
     if (piece.size > SQL_STATEMENT_BYTES_MAX) {
@@ -296,8 +276,7 @@ static bool parse_begin(sql_parser *p, sql_piece piece, void **grammar) {
     return true;
 }
 
-bool sql_parse(weir_arena *arena, weir_bytes script, sql_piece piece, const sql_statement **statement,
-               sql_error *error) {
+bool sql_parse(weir_arena *arena, weir_bytes script, sql_piece piece, const sql_statement **statement, sql_error *error) {
     weir_assert(piece.offset <= script.size && piece.size <= script.size - piece.offset);
     *error = (sql_error){0};
     *statement = NULL;
@@ -306,8 +285,7 @@ bool sql_parse(weir_arena *arena, weir_bytes script, sql_piece piece, const sql_
     if (!parse_begin(&p, piece, &grammar) || !check_supported(&p)) return false;
     run(&p, grammar, UINT32_MAX);
     if (p.failed) {
-        if (error->is_syntax && error->hint[0] == 0 && strncmp(error->message, "Syntax Error", 12) == 0 &&
-            p.token.kind >= 0)
+        if (error->is_syntax && error->hint[0] == 0 && strncmp(error->message, "Syntax Error", 12) == 0 && p.token.kind >= 0)
             describe_expected(&p, grammar, p.token.offset);
         return false;
     }

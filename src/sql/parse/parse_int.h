@@ -39,14 +39,8 @@ typedef struct sql_parser {
 /* lexer.re */
 /* The token at `at` of the terminated text; offsets are in the text. Kinds below 0 are lexical errors. */
 void sql_lex(const char *text, uint32_t size, uint32_t at, sql_token *token);
-enum {
-    SQL_LEX_END = 0,
-    SQL_LEX_BAD_CHARACTER = -1,
-    SQL_LEX_OPEN_STRING = -2,
-    SQL_LEX_OPEN_NAME = -3,
-    SQL_LEX_OPEN_COMMENT = -4,
-    SQL_LEX_VARIABLE = -5
-};
+enum { SQL_LEX_END = 0, SQL_LEX_BAD_CHARACTER = -1, SQL_LEX_OPEN_STRING = -2, SQL_LEX_OPEN_NAME = -3, SQL_LEX_OPEN_COMMENT = -4,
+       SQL_LEX_VARIABLE = -5 };
 const char *sql_token_word(int kind); /* a keyword's word, NULL for others */
 
 /* grammar.y */

@@ -71,7 +71,7 @@ static void assert_error(const char *sql, const char *shown) {
     assert_string_equal(weir_buffer_text(&text), shown);
 }
 
-/* ---- expressions ------------------------------------------------------------------------------------------------- */
+/* ---- expressions --------------------------------------------------------------------------------------------------- */
 
 static void operators_bind_as_in_ksqldb(void **state) {
     (void)state;
@@ -125,18 +125,16 @@ static void names_are_upper_case_unless_quoted(void **state) {
     assert_expr("map + struct * array - partition", "((MAP + (STRUCT * ARRAY)) - PARTITION)");
     assert_expr("1st", "`1ST`");
     parsed("CREATE STREAM s (a INT ARRAY, array STRING ARRAY) WITH (kafka_topic='t');");
-    parsed("CREATE STREAM list (key INT KEY, time TIMESTAMP, date DATE, interval STRING, type STRING) WITH "
-           "(kafka_topic='t');");
+    parsed("CREATE STREAM list (key INT KEY, time TIMESTAMP, date DATE, interval STRING, type STRING) WITH (kafka_topic='t');");
 }
 
-/* ---- statements -------------------------------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------------------------------------- */
 
 static void a_stream_declaration_is_read_whole(void **state) {
     (void)state;
-    const sql_statement *s =
-        parsed("-- the log\nCREATE OR REPLACE STREAM IF NOT EXISTS access_log (\n"
-               "  id BIGINT KEY, time TIMESTAMP, price DECIMAL(10,2), tags ARRAY<VARCHAR>)\n"
-               "WITH (KAFKA_TOPIC='access_log', 'value_format'='JSON', PARTITIONS=3, WRAP_SINGLE_VALUE=false);");
+    const sql_statement *s = parsed("-- the log\nCREATE OR REPLACE STREAM IF NOT EXISTS access_log (\n"
+                                    "  id BIGINT KEY, time TIMESTAMP, price DECIMAL(10,2), tags ARRAY<VARCHAR>)\n"
+                                    "WITH (KAFKA_TOPIC='access_log', 'value_format'='JSON', PARTITIONS=3, WRAP_SINGLE_VALUE=false);");
     assert_int_equal(s->kind, SQL_CREATE_SOURCE);
     assert_true(s->or_replace && s->if_exists && !s->is_table);
     assert_string_equal(s->name.text, "ACCESS_LOG");
@@ -219,7 +217,7 @@ static void each_statement_has_its_kind(void **state) {
     assert_int_equal(parsed("EXPLAIN DROP TABLE x;")->inner->kind, SQL_DROP);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------------ */
+/* ---- errors -------------------------------------------------------------------------------------------------------- */
 
 static void errors_say_where_and_what_was_expected(void **state) {
     (void)state;
@@ -285,13 +283,12 @@ static void what_weir_does_not_run_is_refused_by_name(void **state) {
     }
 }
 
-/* ---- scripts ----------------------------------------------------------------------------------------------------- */
+/* ---- scripts ------------------------------------------------------------------------------------------------------- */
 
 static void a_script_is_split_at_its_terminators(void **state) {
     (void)state;
-    const weir_bytes script =
-        weir_bytes_text(" -- first; not here\n;SET 'a;b'='c'; /* ; */\nSHOW `x;`\n --;\n STREAMS ; "
-                        "LIST 'it''s;' -- rest");
+    const weir_bytes script = weir_bytes_text(" -- first; not here\n;SET 'a;b'='c'; /* ; */\nSHOW `x;`\n --;\n STREAMS ; "
+                                              "LIST 'it''s;' -- rest");
     static const char *const texts[] = {"SET 'a;b'='c';", "SHOW `x;`\n --;\n STREAMS ;", "LIST 'it''s;'"};
     uint32_t at = 0;
     sql_piece piece;
@@ -318,11 +315,10 @@ static void positions_are_those_of_the_script(void **state) {
     assert_int_equal(error.column, 6); /* FORM is read as the alias of a, and s is what does not fit */
 }
 
-/* ---- robustness -------------------------------------------------------------------------------------------------- */
+/* ---- robustness ---------------------------------------------------------------------------------------------------- */
 
 static const char *const samples[] = {
-    "CREATE OR REPLACE STREAM IF NOT EXISTS s (a INT KEY, b DECIMAL(4,2), c ARRAY<STRUCT<x INT, `y` "
-    "MAP<STRING,BYTES>>>) "
+    "CREATE OR REPLACE STREAM IF NOT EXISTS s (a INT KEY, b DECIMAL(4,2), c ARRAY<STRUCT<x INT, `y` MAP<STRING,BYTES>>>) "
     "WITH (KAFKA_TOPIC='t', PARTITIONS=1, X=-1.5);",
     "CREATE TABLE t AS SELECT a, COUNT(*) AS n, CAST(SUM(CASE WHEN s >= 400 THEN 1 ELSE 0 END) AS DOUBLE) / 2 "
     "FROM c WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 10 SECONDS, GRACE PERIOD 0 SECONDS) WHERE a LIKE 'x%' ESCAPE '!' "
@@ -360,9 +356,8 @@ static void every_cut_gives_a_tree_or_an_error(void **state) {
 
 static void random_mutations_give_a_tree_or_an_error(void **state) {
     (void)state;
-    static const char *const pieces[] = {"(",  ")",       "'",    "`",  "SELECT", "CASE",  ",",  ";",
-                                         "--", "/*",      "\xff", "\0", "AND",    "NULL",  "->", "=>",
-                                         "<",  "STRUCT<", "9",    ".",  "FROM s", "WINDOW"};
+    static const char *const pieces[] = {"(", ")", "'", "`", "SELECT", "CASE", ",", ";", "--", "/*", "\xff", "\0", "AND", "NULL", "->",
+                                         "=>", "<", "STRUCT<", "9", ".", "FROM s", "WINDOW"};
     const char *given = getenv("WEIR_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 10) : 20240917;
     print_message("seed %llu\n", (unsigned long long)seed);
@@ -396,8 +391,7 @@ static bool nested(const char *before, const char *after, unsigned count, sql_er
     weir_buffer_append_text(&sql, " FROM s");
     const sql_statement *statement;
     weir_arena_reset(&arena);
-    const bool right =
-        sql_parse(&arena, weir_buffer_view(&sql), (sql_piece){0, (uint32_t)sql.size, false}, &statement, error);
+    const bool right = sql_parse(&arena, weir_buffer_view(&sql), (sql_piece){0, (uint32_t)sql.size, false}, &statement, error);
     weir_buffer_deinit(&sql);
     return right;
 }
@@ -432,8 +426,7 @@ static void size_and_memory_are_bounded(void **state) {
     weir_buffer_append_text(&sql, "SELECT a");
     for (int i = 0; i < 5000; i++) weir_buffer_append_text(&sql, ",ABS(a)");
     weir_buffer_append_text(&sql, " FROM s;");
-    assert_false(
-        sql_parse(&small, weir_buffer_view(&sql), (sql_piece){0, (uint32_t)sql.size, true}, &statement, &error));
+    assert_false(sql_parse(&small, weir_buffer_view(&sql), (sql_piece){0, (uint32_t)sql.size, true}, &statement, &error));
     assert_int_equal(error.code, WEIR_NO_MEMORY);
     weir_buffer_deinit(&sql);
     weir_arena_deinit(&small);

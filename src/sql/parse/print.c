@@ -132,9 +132,7 @@ static void print_predicate(const sql_expr *expr, weir_buffer *target) {
         sql_expr_print(expr->items[0], target);
         weir_buffer_append_text(target, expr->negated ? " IS NOT NULL" : " IS NULL");
         break;
-    case SQL_DISTINCT:
-        print_infix(expr, expr->negated ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", target);
-        break;
+    case SQL_DISTINCT: print_infix(expr, expr->negated ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", target); break;
     case SQL_BETWEEN:
         print_infix(expr, expr->negated ? " NOT BETWEEN " : " BETWEEN ", target);
         weir_buffer_append_text(target, " AND ");
@@ -243,8 +241,7 @@ static bool type_equal(const sql_type *a, const sql_type *b) {
     for (uint32_t i = 0; i < a->argument_count; i++)
         if (a->arguments[i] != b->arguments[i]) return false;
     for (uint32_t i = 0; i < a->field_count; i++)
-        if (!name_equal(a->fields[i].name, b->fields[i].name) || !type_equal(a->fields[i].type, b->fields[i].type))
-            return false;
+        if (!name_equal(a->fields[i].name, b->fields[i].name) || !type_equal(a->fields[i].type, b->fields[i].type)) return false;
     return type_equal(a->key, b->key) && type_equal(a->element, b->element);
 }
 

@@ -19,7 +19,7 @@ typedef struct sql_name {
     uint32_t offset, size;
 } sql_name;
 
-/* ---- types ------------------------------------------------------------------------------------------------------- */
+/* ---- types -------------------------------------------------------------------------------------------------------- */
 
 typedef enum sql_type_kind { SQL_TYPE_NAMED, SQL_TYPE_ARRAY, SQL_TYPE_MAP, SQL_TYPE_STRUCT } sql_type_kind;
 
@@ -39,7 +39,7 @@ struct sql_type {
     uint32_t depth;
 };
 
-/* ---- expressions ------------------------------------------------------------------------------------------------- */
+/* ---- expressions -------------------------------------------------------------------------------------------------- */
 
 typedef enum sql_expr_kind {
     SQL_NULL,
@@ -92,7 +92,7 @@ typedef struct sql_exprs {
     uint32_t offset;            /* of the clause's first word */
 } sql_exprs;
 
-/* ---- queries ----------------------------------------------------------------------------------------------------- */
+/* ---- queries ------------------------------------------------------------------------------------------------------ */
 
 typedef struct sql_item {      /* of SELECT */
     const sql_expr *expr;      /* NULL = star */
@@ -123,7 +123,7 @@ typedef struct sql_query {
     uint32_t offset, size;
 } sql_query;
 
-/* ---- statements -------------------------------------------------------------------------------------------------- */
+/* ---- statements --------------------------------------------------------------------------------------------------- */
 
 typedef enum sql_constraint { SQL_CONSTRAINT_NONE, SQL_CONSTRAINT_KEY, SQL_CONSTRAINT_PRIMARY_KEY } sql_constraint;
 
