@@ -104,7 +104,7 @@ weir_status wire_batch_check_produced(const wire_batch *batch) {
     const char *broken = NULL;
     if (batch->record_count == 0)
         broken = "has no records";
-    else if (batch->record_count != batch->last_offset_delta + 1)
+    else if (batch->record_count != (int64_t)batch->last_offset_delta + 1)
         broken = "has fewer records than offsets";
     else if (wire_batch_is(batch, WIRE_BATCH_CONTROL))
         broken = "is a control batch, which only brokers write";
