@@ -164,6 +164,97 @@ static inline void io_story_again(io_story *story) {
     io_post(story->world->executor, story->lane, &again->check);
 }
 
+/* ---- a crowd: lanes of every kind wake one another all the time, and no wake-up is ever lost ---- */
+
+enum { STORY_CROWD = 8, STORY_CROWD_ROUNDS = 2000 };
+
+typedef struct story_crowd story_crowd;
+typedef struct story_member { /* sends a token to the next member, who must not miss it */
+    story_crowd *crowd;
+    io_lane *lane;
+    io_job token, finished, leave, left;
+    _Atomic unsigned tokens;
+    unsigned seen, runs;
+} story_member;
+
+struct story_crowd {
+    io_story *story;
+    story_member members[STORY_CROWD];
+    unsigned members_left;
+};
+
+/* Each has seen all. A token's job may still be queued, for a token that an earlier run took: the leave goes behind it.
+ */
+static void story_crowd_finished(io_job *job) {
+    story_crowd *crowd = io_owner(job, story_member, finished)->crowd;
+    if (--crowd->members_left > 0) return;
+    for (; crowd->members_left < STORY_CROWD; crowd->members_left++) {
+        story_member *member = &crowd->members[crowd->members_left];
+        io_post(crowd->story->world->executor, member->lane, &member->leave);
+    }
+}
+
+static void story_crowd_leave(io_job *job) {
+    story_member *member = io_owner(job, story_member, leave);
+    io_post(member->crowd->story->world->executor, member->crowd->story->lane, &member->left);
+}
+
+static void story_crowd_left(io_job *job) {
+    story_crowd *crowd = io_owner(job, story_member, left)->crowd;
+    io_story *story = crowd->story;
+    if (--crowd->members_left > 0) return;
+    for (unsigned i = 0; i < STORY_CROWD; i++) {
+        weir_assert(crowd->members[i].seen == STORY_CROWD_ROUNDS);
+        weir_assert(crowd->members[i].runs <= STORY_CROWD_ROUNDS);
+        io_lane_destroy(story->world->executor, crowd->members[i].lane);
+    }
+    weir_free(&story->account, crowd);
+    io_story_end(story);
+}
+
+static void story_crowd_token(io_job *job) {
+    story_member *member = io_owner(job, story_member, token);
+    story_crowd *crowd = member->crowd;
+    io_executor *executor = crowd->story->world->executor;
+    const unsigned at = (unsigned)(member - crowd->members);
+    story_member *next = &crowd->members[(at + 1) % STORY_CROWD];
+    const unsigned came = atomic_exchange(&member->tokens, 0);
+    member->runs += came > 0;
+    member->seen += came;
+    for (unsigned i = 0; i < came; i++) {
+        if (at == STORY_CROWD - 1) break; /* the chain ends here */
+        atomic_fetch_add(&next->tokens, 1);
+        io_post(executor, next->lane, &next->token);
+    }
+    if (member->seen == STORY_CROWD_ROUNDS && came > 0) {
+        io_post(executor, crowd->story->lane, &member->finished);
+    } else if (at == 0 && came > 0) { /* the source gives itself the next one */
+        atomic_fetch_add(&member->tokens, 1);
+        io_post(executor, member->lane, job);
+    }
+}
+
+static inline void io_story_crowd(io_story *story) {
+    static const io_lane_kind kinds[STORY_CROWD] = {IO_LANE_WORKER, IO_LANE_LOOP,     IO_LANE_BLOCKING,
+                                                    IO_LANE_WORKER, IO_LANE_BLOCKING, IO_LANE_WORKER,
+                                                    IO_LANE_LOOP,   IO_LANE_BLOCKING};
+    static const char *const names[STORY_CROWD] = {"a", "main", "b", "c", "d", "e", "other", "f"};
+    story_crowd *crowd = weir_alloc(&story->account, sizeof *crowd);
+    crowd->story = story;
+    crowd->members_left = STORY_CROWD;
+    for (unsigned i = 0; i < STORY_CROWD; i++) {
+        story_member *member = &crowd->members[i];
+        member->crowd = crowd;
+        member->lane = io_lane_create(story->world->executor, kinds[i], names[i]);
+        io_job_init(&member->token, story_crowd_token);
+        io_job_init(&member->finished, story_crowd_finished);
+        io_job_init(&member->leave, story_crowd_leave);
+        io_job_init(&member->left, story_crowd_left);
+    }
+    atomic_store(&crowd->members[0].tokens, 1);
+    io_post(story->world->executor, crowd->members[0].lane, &crowd->members[0].token);
+}
+
 /* ---- timers fire in order, not early, not after a cancel, on lanes of every kind ---- */
 
 enum { STORY_TIMERS = 4 };

@@ -58,6 +58,9 @@ static void test_order(void **state) {
 static void test_again(void **state) {
     tell(*state, io_story_again);
 }
+static void test_crowd(void **state) {
+    for (int i = 0; i < 5; i++) tell(*state, io_story_crowd);
+}
 static void test_timers(void **state) {
     tell(*state, io_story_timers);
 }
@@ -316,6 +319,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_again),
+        cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_echo),

@@ -44,6 +44,7 @@ static void test_stories(void **state) {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         tell(seed, io_story_order);
         tell(seed, io_story_again);
+        tell(seed, io_story_crowd);
         tell(seed, io_story_timers);
         tell(seed, io_story_files);
         tell(seed, io_story_echo);
