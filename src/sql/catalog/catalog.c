@@ -43,7 +43,8 @@ void sql_catalog_destroy(sql_catalog *catalog) {
     weir_free(catalog->account, catalog);
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------------------------ */
+/* ---- lists
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static size_t list_find(const object_list *list, const char *name, bool *found) {
     size_t low = 0, high = list->count;
@@ -55,8 +56,10 @@ static size_t list_find(const object_list *list, const char *name, bool *found) 
             *found = true;
             return middle;
         }
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -112,7 +115,8 @@ static object *object_create(sql_catalog *catalog) {
     return o;
 }
 
-/* ---- copies ----------------------------------------------------------------------------------------------------------- */
+/* ---- copies
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static const char *text_copy(weir_arena *arena, const char *text) {
     return text == NULL ? NULL : weir_arena_text_copy(arena, text);
@@ -143,7 +147,8 @@ const sql_source *sql_source_copy(weir_arena *arena, const sql_source *source) {
     return copy;
 }
 
-/* ---- the three sorts --------------------------------------------------------------------------------------------------- */
+/* ---- the three sorts
+ * --------------------------------------------------------------------------------------------------- */
 
 weir_status sql_catalog_put_source(sql_catalog *catalog, const sql_source *source) {
     object *o = object_create(catalog);
@@ -167,8 +172,8 @@ weir_status sql_catalog_put_connector(sql_catalog *catalog, const sql_connector 
     object *o = object_create(catalog);
     sql_connector *copy = weir_arena_new(&o->arena, sql_connector);
     *copy = (sql_connector){text_copy(&o->arena, connector->name),
-                            settings_copy(&o->arena, connector->options, connector->option_count), connector->option_count,
-                            text_copy(&o->arena, connector->statement)};
+                            settings_copy(&o->arena, connector->options, connector->option_count),
+                            connector->option_count, text_copy(&o->arena, connector->statement)};
     o->name = copy->name;
     o->value = copy;
     return list_put(catalog, &catalog->connectors, o);
@@ -202,7 +207,8 @@ bool sql_catalog_drop_connector(sql_catalog *catalog, const char *name) {
     return list_drop(catalog, &catalog->connectors, name);
 }
 
-/* ---- who uses a source -------------------------------------------------------------------------------------------------- */
+/* ---- who uses a source
+ * -------------------------------------------------------------------------------------------------- */
 
 const sql_query_entry *sql_catalog_reader(const sql_catalog *catalog, const char *source, size_t *at) {
     while (*at < catalog->queries.count) {
@@ -220,12 +226,13 @@ const sql_query_entry *sql_catalog_writer(const sql_catalog *catalog, const char
     return NULL;
 }
 
-static void list_ids(const sql_catalog *catalog, const sql_source *source, bool readers, char *target, size_t target_bytes) {
+static void list_ids(const sql_catalog *catalog, const sql_source *source, bool readers, char *target,
+                     size_t target_bytes) {
     size_t at = 0, size = 0;
     target[0] = 0;
     for (;;) {
-        const sql_query_entry *query = readers ? sql_catalog_reader(catalog, source->name, &at)
-                                               : sql_catalog_writer(catalog, source->name, &at);
+        const sql_query_entry *query =
+            readers ? sql_catalog_reader(catalog, source->name, &at) : sql_catalog_writer(catalog, source->name, &at);
         if (query == NULL) return;
         if (!readers && source->created_by != NULL && strcmp(query->id, source->created_by) == 0) continue;
         const size_t length = strlen(query->id);
@@ -246,8 +253,9 @@ weir_status sql_catalog_can_drop(const sql_catalog *catalog, const char *name) {
     list_ids(catalog, source, true, readers, sizeof readers);
     list_ids(catalog, source, false, writers, sizeof writers);
     if (readers[0] == 0 && writers[0] == 0) return weir_ok();
-    return weir_fail(WEIR_REFUSED,
-                     "Cannot drop %s. The following queries read from this source: [%s]. "
-                     "The following queries write into this source: [%s]. You need to terminate them before dropping %s.",
-                     name, readers, writers, name);
+    return weir_fail(
+        WEIR_REFUSED,
+        "Cannot drop %s. The following queries read from this source: [%s]. "
+        "The following queries write into this source: [%s]. You need to terminate them before dropping %s.",
+        name, readers, writers, name);
 }

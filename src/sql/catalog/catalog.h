@@ -15,34 +15,36 @@
 
 enum { SQL_CATALOG_OBJECTS_MAX = 65536 }; /* of each sort */
 
-/* ---- streams and tables --------------------------------------------------------------------------------------------- */
+/* ---- streams and tables ---------------------------------------------------------------------------------------------
+ */
 
 typedef struct sql_source {
     const char *name;
     bool is_table;
-    bool read_only;               /* CREATE SOURCE ...: no INSERT, no DELETE TOPIC */
+    bool read_only; /* CREATE SOURCE ...: no INSERT, no DELETE TOPIC */
     const char *topic;
     int32_t partitions, replicas; /* wanted when the topic is made; 0 = as the source, or the default */
     const char *key_format, *value_format;
     const weir_setting *key_options, *value_options; /* KEY_DELIMITER; VALUE_DELIMITER, WRAP_SINGLE_VALUE */
     uint32_t key_option_count, value_option_count;
     const data_schema *schema;
-    sql_window_kind window;       /* its keys carry window bounds */
+    sql_window_kind window; /* its keys carry window bounds */
     int64_t window_size_ms, window_advance_ms;
     int32_t timestamp_column;     /* -1 = the record's timestamp */
     const char *timestamp_format; /* NULL = by type */
     const char *quarantine_topic;
-    const char *created_by;       /* id of the query whose result it is; NULL = declared */
-    bool materialised;            /* created_by keeps it in a store: pull queries can read it */
+    const char *created_by; /* id of the query whose result it is; NULL = declared */
+    bool materialised;      /* created_by keeps it in a store: pull queries can read it */
     const char *statement;
 } sql_source;
 
-/* ---- queries and connectors ------------------------------------------------------------------------------------------ */
+/* ---- queries and connectors
+ * ------------------------------------------------------------------------------------------ */
 
 typedef struct sql_query_entry { /* a persistent query */
     const char *id;
-    const char *source;          /* read */
-    const char *sink;            /* written */
+    const char *source; /* read */
+    const char *sink;   /* written */
     const char *statement;
 } sql_query_entry;
 
@@ -53,7 +55,8 @@ typedef struct sql_connector {
     const char *statement;
 } sql_connector;
 
-/* ---- the catalog ------------------------------------------------------------------------------------------------------ */
+/* ---- the catalog
+ * ------------------------------------------------------------------------------------------------------ */
 
 typedef struct sql_catalog sql_catalog;
 
@@ -77,8 +80,8 @@ bool sql_catalog_drop_source(sql_catalog *catalog, const char *name);
 bool sql_catalog_drop_query(sql_catalog *catalog, const char *id);
 bool sql_catalog_drop_connector(sql_catalog *catalog, const char *name);
 
-/* The query at or after *at (an index for sql_catalog_query_at, begun with 0) that reads or writes the source; *at moves
- * behind it. NULL when there is none left. */
+/* The query at or after *at (an index for sql_catalog_query_at, begun with 0) that reads or writes the source; *at
+ * moves behind it. NULL when there is none left. */
 const sql_query_entry *sql_catalog_reader(const sql_catalog *catalog, const char *source, size_t *at);
 const sql_query_entry *sql_catalog_writer(const sql_catalog *catalog, const char *source, size_t *at);
 /* Whether the source may go: REFUSED with the queries that use it, in ksqlDB's words. The query that created it ends

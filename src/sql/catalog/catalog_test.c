@@ -28,8 +28,14 @@ static void put_source(sql_catalog *catalog, const char *name, const char *creat
     const data_schema schema = {columns, 2, 1};
     char topic[64];
     snprintf(topic, sizeof topic, "topic-%s", name);
-    const sql_source source = {.name = name, .topic = topic, .key_format = "KAFKA", .value_format = "JSON", .schema = &schema,
-                               .timestamp_column = -1, .created_by = created_by, .statement = "CREATE ..."};
+    const sql_source source = {.name = name,
+                               .topic = topic,
+                               .key_format = "KAFKA",
+                               .value_format = "JSON",
+                               .schema = &schema,
+                               .timestamp_column = -1,
+                               .created_by = created_by,
+                               .statement = "CREATE ..."};
     assert_int_equal(sql_catalog_put_source(catalog, &source).code, WEIR_OK);
 }
 
@@ -77,9 +83,10 @@ static void a_source_in_use_stays(void **state) {
     assert_null(sql_catalog_reader(catalog, "A", &at));
     weir_status status = sql_catalog_can_drop(catalog, "B");
     assert_int_equal(status.code, WEIR_REFUSED);
-    assert_string_equal(status.text, "Cannot drop B. The following queries read from this source: [CTAS_C_2]. The following "
-                                     "queries write into this source: [INSERTQUERY_3]. You need to terminate them before "
-                                     "dropping B.");
+    assert_string_equal(status.text,
+                        "Cannot drop B. The following queries read from this source: [CTAS_C_2]. The following "
+                        "queries write into this source: [INSERTQUERY_3]. You need to terminate them before "
+                        "dropping B.");
     assert_int_equal(sql_catalog_can_drop(catalog, "X").code, WEIR_NOT_FOUND);
     sql_catalog_drop_query(catalog, "CTAS_C_2");
     sql_catalog_drop_query(catalog, "INSERTQUERY_3");

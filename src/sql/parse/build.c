@@ -1,5 +1,5 @@
-/* Constructors of the tree: what the grammar's actions call. Memory comes from the caller's arena; when that is full the
- * parse fails and the constructors hand out `spare`, which nobody reads. */
+/* Constructors of the tree: what the grammar's actions call. Memory comes from the caller's arena; when that is full
+ * the parse fails and the constructors hand out `spare`, which nobody reads. */
 #include "base/text.h"
 #include "sql/parse/parse_int.h"
 
@@ -18,7 +18,8 @@ static void *build_alloc(sql_parser *p, size_t bytes) {
 
 void *sql_grow(sql_parser *p, const void *items, uint32_t count, size_t item_bytes) {
     if (p->failed) return NULL;
-    if (count != 0 && (count & (count - 1)) != 0) return (void *)(uintptr_t)items; /* room up to the next power of two */
+    if (count != 0 && (count & (count - 1)) != 0)
+        return (void *)(uintptr_t)items; /* room up to the next power of two */
     const size_t capacity = count == 0 ? 1 : (size_t)count * 2;
     void *grown = weir_arena_try(p->arena, capacity * item_bytes);
     if (grown == NULL) {
@@ -87,7 +88,8 @@ sql_name sql_build_raw_name(sql_parser *p, sql_token token) {
     return build_name(p, token, true);
 }
 
-/* ---- expressions -------------------------------------------------------------------------------------------------- */
+/* ---- expressions --------------------------------------------------------------------------------------------------
+ */
 
 sql_expr *sql_build_expr(sql_parser *p, sql_expr_kind kind, uint32_t offset, uint32_t end) {
     sql_expr *expr = build_alloc(p, sizeof *expr);
@@ -132,7 +134,7 @@ sql_expr *sql_build_items(sql_parser *p, sql_expr_kind kind, uint32_t offset, ui
     return expr;
 }
 
-sql_expr *sql_build_binary(sql_parser *p, const char *operator, const sql_expr *left, const sql_expr *right) {
+sql_expr *sql_build_binary(sql_parser *p, const char *operator, const sql_expr * left, const sql_expr *right) {
     const sql_exprs items = sql_exprs_add(p, sql_exprs_add(p, (sql_exprs){0}, left), right);
     sql_expr *expr = sql_build_items(p, SQL_BINARY, left->offset, right->offset + right->size, items);
     expr->name.text = operator;
@@ -143,8 +145,10 @@ sql_expr *sql_build_binary(sql_parser *p, const char *operator, const sql_expr *
 sql_expr *sql_build_both(sql_parser *p, sql_expr_kind kind, const sql_expr *left, const sql_expr *right) {
     const uint32_t end = right->offset + right->size;
     sql_exprs items = {0};
-    if (left->kind == kind && !left->grouped) items = (sql_exprs){.items = left->items, .count = left->count};
-    else items = sql_exprs_add(p, items, left);
+    if (left->kind == kind && !left->grouped)
+        items = (sql_exprs){.items = left->items, .count = left->count};
+    else
+        items = sql_exprs_add(p, items, left);
     return sql_build_items(p, kind, left->offset, end, sql_exprs_add(p, items, right));
 }
 
@@ -188,19 +192,22 @@ sql_type *sql_build_type(sql_parser *p, sql_type_kind kind, const sql_type *key,
     return type;
 }
 
-/* ---- numbers, statements ------------------------------------------------------------------------------------------ */
+/* ---- numbers, statements ------------------------------------------------------------------------------------------
+ */
 
 int64_t sql_build_i64(sql_parser *p, sql_token token) {
     int64_t value = 0;
     if (!weir_parse_i64(weir_bytes_of(token_text(p, token), token.size), &value))
-        sql_fail(p, WEIR_INVALID, token.offset, "Invalid numeric literal: %.*s", (int)(token.size > 64 ? 64 : token.size),
-                 token_text(p, token));
+        sql_fail(p, WEIR_INVALID, token.offset, "Invalid numeric literal: %.*s",
+                 (int)(token.size > 64 ? 64 : token.size), token_text(p, token));
     return value;
 }
 
 int64_t sql_build_duration(sql_parser *p, sql_token number, sql_token unit) {
-    static const struct { const char *name; int64_t ms; } units[] = {
-        {"MILLISECOND", 1}, {"SECOND", 1000}, {"MINUTE", 60000}, {"HOUR", 3600000}, {"DAY", 86400000}};
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"MILLISECOND", 1}, {"SECOND", 1000}, {"MINUTE", 60000}, {"HOUR", 3600000}, {"DAY", 86400000}};
     const int64_t value = sql_build_i64(p, number);
     const char *text = token_text(p, unit);
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {

@@ -30,7 +30,8 @@ void sql_unsupported(sql_parser *p, uint32_t offset, const char *feature) {
     sql_fail(p, WEIR_UNSUPPORTED, offset, "%s is not supported by this version of weir", feature);
 }
 
-/* ---- what is refused by its first words ---------------------------------------------------------------------------- */
+/* ---- what is refused by its first words ----------------------------------------------------------------------------
+ */
 
 static bool lex(const sql_parser *p, uint32_t at, sql_token *token) {
     sql_lex(p->text, p->text_size, at - p->base, token);
@@ -69,17 +70,30 @@ static void lex_in_context(const sql_parser *p, uint32_t at, sql_token *token) {
 
 /* Statements of the dialect that weir knows of and does not run: refused before the grammar sees them. */
 static bool check_supported(sql_parser *p) {
-    static const struct { const char *words[WORDS_AHEAD]; const char *feature; } unsupported[] = {
-        {{"ALTER"}, "ALTER"}, {{"PAUSE"}, "PAUSE"}, {{"RESUME"}, "RESUME"}, {{"ASSERT"}, "ASSERT"},
-        {{"DEFINE"}, "DEFINE"}, {{"UNDEFINE"}, "UNDEFINE"}, {{"RUN", "SCRIPT"}, "RUN SCRIPT"},
-        {{"CREATE", "TYPE"}, "CREATE TYPE"}, {{"DROP", "TYPE"}, "DROP TYPE"},
+    static const struct {
+        const char *words[WORDS_AHEAD];
+        const char *feature;
+    } unsupported[] = {
+        {{"ALTER"}, "ALTER"},
+        {{"PAUSE"}, "PAUSE"},
+        {{"RESUME"}, "RESUME"},
+        {{"ASSERT"}, "ASSERT"},
+        {{"DEFINE"}, "DEFINE"},
+        {{"UNDEFINE"}, "UNDEFINE"},
+        {{"RUN", "SCRIPT"}, "RUN SCRIPT"},
+        {{"CREATE", "TYPE"}, "CREATE TYPE"},
+        {{"DROP", "TYPE"}, "DROP TYPE"},
         {{"CREATE", "SINK", "CONNECTOR"}, "CREATE SINK CONNECTOR"},
-        {{"SHOW", "TYPES"}, "SHOW TYPES"}, {{"LIST", "TYPES"}, "LIST TYPES"},
-        {{"SHOW", "VARIABLES"}, "SHOW VARIABLES"}, {{"LIST", "VARIABLES"}, "LIST VARIABLES"},
+        {{"SHOW", "TYPES"}, "SHOW TYPES"},
+        {{"LIST", "TYPES"}, "LIST TYPES"},
+        {{"SHOW", "VARIABLES"}, "SHOW VARIABLES"},
+        {{"LIST", "VARIABLES"}, "LIST VARIABLES"},
         {{"SHOW", "CONNECTOR", "PLUGINS"}, "SHOW CONNECTOR PLUGINS"},
         {{"LIST", "CONNECTOR", "PLUGINS"}, "LIST CONNECTOR PLUGINS"},
-        {{"SHOW", "SINK", "CONNECTORS"}, "SHOW SINK CONNECTORS"}, {{"LIST", "SINK", "CONNECTORS"}, "LIST SINK CONNECTORS"},
-        {{"DESCRIBE", "STREAMS"}, "DESCRIBE STREAMS"}, {{"DESCRIBE", "TABLES"}, "DESCRIBE TABLES"},
+        {{"SHOW", "SINK", "CONNECTORS"}, "SHOW SINK CONNECTORS"},
+        {{"LIST", "SINK", "CONNECTORS"}, "LIST SINK CONNECTORS"},
+        {{"DESCRIBE", "STREAMS"}, "DESCRIBE STREAMS"},
+        {{"DESCRIBE", "TABLES"}, "DESCRIBE TABLES"},
     };
     sql_token tokens[WORDS_AHEAD];
     uint32_t at = p->base, count = 0;
@@ -100,18 +114,27 @@ static bool check_supported(sql_parser *p) {
     return true;
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------------ */
+/* ---- the loop ------------------------------------------------------------------------------------------------------
+ */
 
 static void lexical_error(sql_parser *p, sql_token token) {
     const char *text = p->text + (token.offset - p->base);
     switch (token.kind) {
-    case SQL_LEX_OPEN_STRING: sql_fail(p, WEIR_INVALID, token.offset, "the string that begins here is not closed"); return;
-    case SQL_LEX_OPEN_NAME: sql_fail(p, WEIR_INVALID, token.offset, "the quoted name that begins here is not closed"); return;
-    case SQL_LEX_OPEN_COMMENT: sql_fail(p, WEIR_INVALID, token.offset, "the comment that begins here is not closed"); return;
+    case SQL_LEX_OPEN_STRING:
+        sql_fail(p, WEIR_INVALID, token.offset, "the string that begins here is not closed");
+        return;
+    case SQL_LEX_OPEN_NAME:
+        sql_fail(p, WEIR_INVALID, token.offset, "the quoted name that begins here is not closed");
+        return;
+    case SQL_LEX_OPEN_COMMENT:
+        sql_fail(p, WEIR_INVALID, token.offset, "the comment that begins here is not closed");
+        return;
     case SQL_LEX_VARIABLE: sql_unsupported(p, token.offset, "a ${variable}"); return;
     default:
-        if (text[0] > 32 && text[0] < 127) sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected character '%c'", text[0]);
-        else sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected byte 0x%02X", (unsigned char)text[0]);
+        if (text[0] > 32 && text[0] < 127)
+            sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected character '%c'", text[0]);
+        else
+            sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected byte 0x%02X", (unsigned char)text[0]);
         return;
     }
 }
@@ -145,7 +168,8 @@ static void run(sql_parser *p, void *grammar, uint32_t stop_at) {
     }
 }
 
-/* ---- what was expected --------------------------------------------------------------------------------------------- */
+/* ---- what was expected ---------------------------------------------------------------------------------------------
+ */
 
 static const char *symbol_words(int kind) {
     switch (kind) {
@@ -179,19 +203,22 @@ static void fold(bool *accepted, const int *kinds, size_t count) {
 
 /* Turns the set of acceptable tokens into a few phrases a person would use. */
 static uint32_t expected_phrases(bool *accepted, const char **phrases) {
-    static const int operators[] = {SQL_T_EQ, SQL_T_NE, SQL_T_LT, SQL_T_LE, SQL_T_GT, SQL_T_GE, SQL_T_PLUS, SQL_T_MINUS,
-                                    SQL_T_MUL, SQL_T_SLASH, SQL_T_PERCENT, SQL_T_CONCAT, SQL_T_AND, SQL_T_OR, SQL_T_NOT,
-                                    SQL_T_IS, SQL_T_IN, SQL_T_LIKE, SQL_T_BETWEEN, SQL_T_ARROW, SQL_T_LB, SQL_T_LP,
-                                    SQL_T_DOT, SQL_T_LAMBDA, SQL_T_ESCAPE};
-    static const int starts[] = {SQL_T_ID, SQL_T_QUOTED, SQL_T_INTEGER, SQL_T_DECIMAL, SQL_T_DOUBLE, SQL_T_STRING,
-                                 SQL_T_NULL, SQL_T_TRUE, SQL_T_FALSE, SQL_T_CASE, SQL_T_CAST, SQL_T_LP, SQL_T_PLUS,
-                                 SQL_T_MINUS, SQL_T_NOT, SQL_T_ARRAY, SQL_T_MAP, SQL_T_STRUCT, SQL_T_REPLACE};
-    static const int unsupported[] = {SQL_T_JOIN, SQL_T_INNER, SQL_T_LEFT, SQL_T_RIGHT, SQL_T_FULL, SQL_T_HEADER,
-                                      SQL_T_HEADERS};
+    static const int operators[] = {SQL_T_EQ,      SQL_T_NE,     SQL_T_LT,    SQL_T_LE,      SQL_T_GT,
+                                    SQL_T_GE,      SQL_T_PLUS,   SQL_T_MINUS, SQL_T_MUL,     SQL_T_SLASH,
+                                    SQL_T_PERCENT, SQL_T_CONCAT, SQL_T_AND,   SQL_T_OR,      SQL_T_NOT,
+                                    SQL_T_IS,      SQL_T_IN,     SQL_T_LIKE,  SQL_T_BETWEEN, SQL_T_ARROW,
+                                    SQL_T_LB,      SQL_T_LP,     SQL_T_DOT,   SQL_T_LAMBDA,  SQL_T_ESCAPE};
+    static const int starts[] = {SQL_T_ID,     SQL_T_QUOTED, SQL_T_INTEGER, SQL_T_DECIMAL, SQL_T_DOUBLE,
+                                 SQL_T_STRING, SQL_T_NULL,   SQL_T_TRUE,    SQL_T_FALSE,   SQL_T_CASE,
+                                 SQL_T_CAST,   SQL_T_LP,     SQL_T_PLUS,    SQL_T_MINUS,   SQL_T_NOT,
+                                 SQL_T_ARRAY,  SQL_T_MAP,    SQL_T_STRUCT,  SQL_T_REPLACE};
+    static const int unsupported[] = {SQL_T_JOIN, SQL_T_INNER,  SQL_T_LEFT,   SQL_T_RIGHT,
+                                      SQL_T_FULL, SQL_T_HEADER, SQL_T_HEADERS};
     static const int type_tails[] = {SQL_T_LP, SQL_T_ARRAY};
     uint32_t count = 0;
     fold(accepted, unsupported, sizeof unsupported / sizeof unsupported[0]); /* not worth proposing */
-    if (accepted[SQL_T_KEY] && accepted[SQL_T_PRIMARY]) fold(accepted, type_tails, sizeof type_tails / sizeof type_tails[0]);
+    if (accepted[SQL_T_KEY] && accepted[SQL_T_PRIMARY])
+        fold(accepted, type_tails, sizeof type_tails / sizeof type_tails[0]);
     if (accepted[SQL_T_CASE] && accepted[SQL_T_CAST]) {
         phrases[count++] = "an expression";
         fold(accepted, starts, sizeof starts / sizeof starts[0]);
@@ -253,10 +280,12 @@ void sql_syntax_error(sql_parser *p) {
     else if (sql_token_word(token.kind) != NULL && sql_word_is_reserved(sql_token_word(token.kind)))
         sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected keyword %s", sql_token_word(token.kind));
     else
-        sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected %.*s", (int)(token.size > 64 ? 64 : token.size), text);
+        sql_fail(p, WEIR_INVALID, token.offset, "Syntax Error: unexpected %.*s",
+                 (int)(token.size > 64 ? 64 : token.size), text);
 }
 
-/* ---- entry --------------------------------------------------------------------------------------------------------- */
+/* ---- entry ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool parse_begin(sql_parser *p, sql_piece piece, void **grammar) {
     if (piece.size > SQL_STATEMENT_BYTES_MAX) {
@@ -276,7 +305,8 @@ static bool parse_begin(sql_parser *p, sql_piece piece, void **grammar) {
     return true;
 }
 
-bool sql_parse(weir_arena *arena, weir_bytes script, sql_piece piece, const sql_statement **statement, sql_error *error) {
+bool sql_parse(weir_arena *arena, weir_bytes script, sql_piece piece, const sql_statement **statement,
+               sql_error *error) {
     weir_assert(piece.offset <= script.size && piece.size <= script.size - piece.offset);
     *error = (sql_error){0};
     *statement = NULL;
@@ -285,7 +315,8 @@ bool sql_parse(weir_arena *arena, weir_bytes script, sql_piece piece, const sql_
     if (!parse_begin(&p, piece, &grammar) || !check_supported(&p)) return false;
     run(&p, grammar, UINT32_MAX);
     if (p.failed) {
-        if (error->is_syntax && error->hint[0] == 0 && strncmp(error->message, "Syntax Error", 12) == 0 && p.token.kind >= 0)
+        if (error->is_syntax && error->hint[0] == 0 && strncmp(error->message, "Syntax Error", 12) == 0 &&
+            p.token.kind >= 0)
             describe_expected(&p, grammar, p.token.offset);
         return false;
     }

@@ -15,20 +15,21 @@
 #include "base/buffer.h"
 #include "sql/parse/sql_ast.h"
 
-/* ---- errors ------------------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------------------
+ */
 
 /* What is wrong with a statement and where. Caller's storage, no resources; code WEIR_OK = nothing is wrong. */
 typedef struct sql_error {
     weir_code code;
-    bool is_syntax;          /* found by the parser: ksqlDB's ParseFailedException */
-    uint32_t offset;         /* byte in the script, where the caret stands */
-    uint32_t line, column;   /* from 1; columns count characters */
+    bool is_syntax;        /* found by the parser: ksqlDB's ParseFailedException */
+    uint32_t offset;       /* byte in the script, where the caret stands */
+    uint32_t line, column; /* from 1; columns count characters */
     char message[768];
-    char hint[512];          /* what to do; "" = none */
+    char hint[512]; /* what to do; "" = none */
 } sql_error;
 
-/* Fills `error` for the place `offset` of `script`; returns false, so that a checker ends with `return sql_error_at(..)`.
- * The first error wins: a set error is kept. */
+/* Fills `error` for the place `offset` of `script`; returns false, so that a checker ends with `return
+ * sql_error_at(..)`. The first error wins: a set error is kept. */
 bool sql_error_at(sql_error *error, weir_code code, weir_bytes script, uint32_t offset, const char *format, ...)
     WEIR_PRINTF(5, 6);
 /* Adds the way out to the error just set. */
@@ -38,7 +39,8 @@ void sql_error_suggest(sql_error *error, const char *wanted, const char *const *
 /* "file:line:column: message", the source line, a caret below the place, the hint. `file` NULL prints "line:column". */
 void sql_error_print(const sql_error *error, weir_bytes script, const char *file, weir_buffer *target);
 
-/* ---- scripts ------------------------------------------------------------------------------------------------------ */
+/* ---- scripts ------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct sql_piece { /* one statement's text within its script, leading blanks and comments left out */
     uint32_t offset, size; /* size with the terminator */
@@ -49,7 +51,8 @@ typedef struct sql_piece { /* one statement's text within its script, leading bl
  * strings, quoted names and comments; an unclosed one runs to the end and gives a piece that is not terminated. */
 bool sql_split(weir_bytes script, uint32_t *at, sql_piece *piece);
 
-/* ---- statements --------------------------------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------------------------------------
+ */
 
 /* The tree of one piece; the terminator may be missing. false: `error` says why, with positions in the script. */
 bool sql_parse(weir_arena *arena, weir_bytes script, sql_piece piece, const sql_statement **statement,

@@ -5,7 +5,7 @@
 #include "sql/parse/parse.h"
 
 typedef struct sql_token {
-    int kind; /* SQL_T_..., 0 = end */
+    int kind;              /* SQL_T_..., 0 = end */
     uint32_t offset, size; /* in the script */
 } sql_token;
 
@@ -14,20 +14,20 @@ enum { SQL_TOKEN_KINDS_MAX = 256 };
 typedef struct sql_parser {
     weir_arena *arena;
     weir_bytes script;
-    const char *text;       /* copy of the piece, terminated */
+    const char *text; /* copy of the piece, terminated */
     uint32_t text_size;
-    uint32_t base;          /* offset of the piece in the script */
-    sql_token token;        /* being fed */
+    uint32_t base;   /* offset of the piece in the script */
+    sql_token token; /* being fed */
     sql_token previous;
-    const char *place;      /* the construct that was last completed ("the select item") ... */
-    uint32_t place_end;     /* ... and where */
+    const char *place;  /* the construct that was last completed ("the select item") ... */
+    uint32_t place_end; /* ... and where */
     sql_error *error;
     bool failed;
-    bool probing;           /* a second run after a syntax error: stops before the bad token */
+    bool probing; /* a second run after a syntax error: stops before the bad token */
     sql_statement *statement;
-    sql_query *query;       /* being built */
+    sql_query *query; /* being built */
     sql_name relation, relation_alias;
-    union {                 /* handed out when the arena is full; the parse has failed and nobody reads it */
+    union { /* handed out when the arena is full; the parse has failed and nobody reads it */
         sql_expr expr;
         sql_type type;
         sql_query query;
@@ -39,8 +39,14 @@ typedef struct sql_parser {
 /* lexer.re */
 /* The token at `at` of the terminated text; offsets are in the text. Kinds below 0 are lexical errors. */
 void sql_lex(const char *text, uint32_t size, uint32_t at, sql_token *token);
-enum { SQL_LEX_END = 0, SQL_LEX_BAD_CHARACTER = -1, SQL_LEX_OPEN_STRING = -2, SQL_LEX_OPEN_NAME = -3, SQL_LEX_OPEN_COMMENT = -4,
-       SQL_LEX_VARIABLE = -5 };
+enum {
+    SQL_LEX_END = 0,
+    SQL_LEX_BAD_CHARACTER = -1,
+    SQL_LEX_OPEN_STRING = -2,
+    SQL_LEX_OPEN_NAME = -3,
+    SQL_LEX_OPEN_COMMENT = -4,
+    SQL_LEX_VARIABLE = -5
+};
 const char *sql_token_word(int kind); /* a keyword's word, NULL for others */
 
 /* grammar.y */
@@ -56,7 +62,7 @@ sql_name sql_build_raw_name(sql_parser *p, sql_token token); /* case kept */
 sql_expr *sql_build_expr(sql_parser *p, sql_expr_kind kind, uint32_t offset, uint32_t end);
 sql_expr *sql_build_literal(sql_parser *p, sql_expr_kind kind, sql_token token);
 sql_expr *sql_build_items(sql_parser *p, sql_expr_kind kind, uint32_t offset, uint32_t end, sql_exprs items);
-sql_expr *sql_build_binary(sql_parser *p, const char *operator, const sql_expr *left, const sql_expr *right);
+sql_expr *sql_build_binary(sql_parser *p, const char *operator, const sql_expr * left, const sql_expr *right);
 sql_expr *sql_build_both(sql_parser *p, sql_expr_kind kind, const sql_expr *left, const sql_expr *right);
 sql_expr *sql_build_negate(sql_parser *p, sql_token minus, const sql_expr *operand);
 sql_expr *sql_build_case(sql_parser *p, uint32_t offset, uint32_t end, const sql_expr *operand, sql_exprs arms,

@@ -71,7 +71,8 @@ static void assert_error(const char *sql, const char *shown) {
     assert_string_equal(weir_buffer_text(&text), shown);
 }
 
-/* ---- expressions --------------------------------------------------------------------------------------------------- */
+/* ---- expressions ---------------------------------------------------------------------------------------------------
+ */
 
 static void operators_bind_as_in_ksqldb(void **state) {
     (void)state;
@@ -125,16 +126,19 @@ static void names_are_upper_case_unless_quoted(void **state) {
     assert_expr("map + struct * array - partition", "((MAP + (STRUCT * ARRAY)) - PARTITION)");
     assert_expr("1st", "`1ST`");
     parsed("CREATE STREAM s (a INT ARRAY, array STRING ARRAY) WITH (kafka_topic='t');");
-    parsed("CREATE STREAM list (key INT KEY, time TIMESTAMP, date DATE, interval STRING, type STRING) WITH (kafka_topic='t');");
+    parsed("CREATE STREAM list (key INT KEY, time TIMESTAMP, date DATE, interval STRING, type STRING) WITH "
+           "(kafka_topic='t');");
 }
 
-/* ---- statements ---------------------------------------------------------------------------------------------------- */
+/* ---- statements ----------------------------------------------------------------------------------------------------
+ */
 
 static void a_stream_declaration_is_read_whole(void **state) {
     (void)state;
-    const sql_statement *s = parsed("-- the log\nCREATE OR REPLACE STREAM IF NOT EXISTS access_log (\n"
-                                    "  id BIGINT KEY, time TIMESTAMP, price DECIMAL(10,2), tags ARRAY<VARCHAR>)\n"
-                                    "WITH (KAFKA_TOPIC='access_log', 'value_format'='JSON', PARTITIONS=3, WRAP_SINGLE_VALUE=false);");
+    const sql_statement *s =
+        parsed("-- the log\nCREATE OR REPLACE STREAM IF NOT EXISTS access_log (\n"
+               "  id BIGINT KEY, time TIMESTAMP, price DECIMAL(10,2), tags ARRAY<VARCHAR>)\n"
+               "WITH (KAFKA_TOPIC='access_log', 'value_format'='JSON', PARTITIONS=3, WRAP_SINGLE_VALUE=false);");
     assert_int_equal(s->kind, SQL_CREATE_SOURCE);
     assert_true(s->or_replace && s->if_exists && !s->is_table);
     assert_string_equal(s->name.text, "ACCESS_LOG");
@@ -154,10 +158,10 @@ static void a_stream_declaration_is_read_whole(void **state) {
 
 static void a_query_is_read_whole(void **state) {
     (void)state;
-    const sql_statement *s = parsed(
-        "CREATE TABLE t WITH (FORMAT='JSON') AS SELECT path AS p, COUNT(*) n, c.*, x FROM clicks c "
-        "WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 10 SECONDS, RETENTION 2 DAYS, GRACE PERIOD 500 MILLISECONDS) "
-        "WHERE bytes > 0 GROUP BY path, c.x PARTITION BY y HAVING COUNT(*) > 5 EMIT CHANGES;");
+    const sql_statement *s =
+        parsed("CREATE TABLE t WITH (FORMAT='JSON') AS SELECT path AS p, COUNT(*) n, c.*, x FROM clicks c "
+               "WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 10 SECONDS, RETENTION 2 DAYS, GRACE PERIOD 500 MILLISECONDS) "
+               "WHERE bytes > 0 GROUP BY path, c.x PARTITION BY y HAVING COUNT(*) > 5 EMIT CHANGES;");
     assert_int_equal(s->kind, SQL_CREATE_AS);
     assert_true(s->is_table);
     const sql_query *q = s->query;
@@ -188,7 +192,10 @@ static void a_query_is_read_whole(void **state) {
 
 static void each_statement_has_its_kind(void **state) {
     (void)state;
-    static const struct { const char *sql; sql_statement_kind kind; } cases[] = {
+    static const struct {
+        const char *sql;
+        sql_statement_kind kind;
+    } cases[] = {
         {"CREATE TABLE t (k INT PRIMARY KEY, v STRING) WITH (KAFKA_TOPIC='t');", SQL_CREATE_SOURCE},
         {"CREATE SOURCE STREAM t (v STRING) WITH (KAFKA_TOPIC='t');", SQL_CREATE_SOURCE},
         {"CREATE STREAM a AS SELECT * FROM b;", SQL_CREATE_AS},
@@ -197,18 +204,30 @@ static void each_statement_has_its_kind(void **state) {
         {"INSERT INTO a VALUES (1, -2.5, 'x', NULL);", SQL_INSERT_VALUES},
         {"INSERT INTO a (x, y) VALUES (1, 2 + 3);", SQL_INSERT_VALUES},
         {"SELECT 1 FROM a EMIT CHANGES LIMIT 5;", SQL_SELECT},
-        {"SHOW STREAMS;", SQL_SHOW}, {"LIST TABLES EXTENDED;", SQL_SHOW}, {"show all topics;", SQL_SHOW},
-        {"SHOW QUERIES;", SQL_SHOW}, {"SHOW CONNECTORS;", SQL_SHOW}, {"SHOW SOURCE CONNECTORS;", SQL_SHOW},
-        {"SHOW FUNCTIONS;", SQL_SHOW}, {"SHOW PROPERTIES;", SQL_SHOW},
-        {"DESCRIBE a;", SQL_DESCRIBE}, {"DESCRIBE a EXTENDED;", SQL_DESCRIBE},
-        {"DESCRIBE FUNCTION lcase;", SQL_DESCRIBE_FUNCTION}, {"DESCRIBE CONNECTOR c;", SQL_DESCRIBE_CONNECTOR},
-        {"EXPLAIN CTAS_A_1;", SQL_EXPLAIN}, {"EXPLAIN SELECT * FROM a EMIT CHANGES;", SQL_EXPLAIN},
-        {"DROP STREAM IF EXISTS a DELETE TOPIC;", SQL_DROP}, {"DROP TABLE a;", SQL_DROP},
+        {"SHOW STREAMS;", SQL_SHOW},
+        {"LIST TABLES EXTENDED;", SQL_SHOW},
+        {"show all topics;", SQL_SHOW},
+        {"SHOW QUERIES;", SQL_SHOW},
+        {"SHOW CONNECTORS;", SQL_SHOW},
+        {"SHOW SOURCE CONNECTORS;", SQL_SHOW},
+        {"SHOW FUNCTIONS;", SQL_SHOW},
+        {"SHOW PROPERTIES;", SQL_SHOW},
+        {"DESCRIBE a;", SQL_DESCRIBE},
+        {"DESCRIBE a EXTENDED;", SQL_DESCRIBE},
+        {"DESCRIBE FUNCTION lcase;", SQL_DESCRIBE_FUNCTION},
+        {"DESCRIBE CONNECTOR c;", SQL_DESCRIBE_CONNECTOR},
+        {"EXPLAIN CTAS_A_1;", SQL_EXPLAIN},
+        {"EXPLAIN SELECT * FROM a EMIT CHANGES;", SQL_EXPLAIN},
+        {"DROP STREAM IF EXISTS a DELETE TOPIC;", SQL_DROP},
+        {"DROP TABLE a;", SQL_DROP},
         {"DROP CONNECTOR IF EXISTS c;", SQL_DROP_CONNECTOR},
-        {"TERMINATE CSAS_A_0;", SQL_TERMINATE}, {"TERMINATE ALL;", SQL_TERMINATE},
-        {"SET 'auto.offset.reset'='earliest';", SQL_SET}, {"UNSET 'auto.offset.reset';", SQL_UNSET},
+        {"TERMINATE CSAS_A_0;", SQL_TERMINATE},
+        {"TERMINATE ALL;", SQL_TERMINATE},
+        {"SET 'auto.offset.reset'='earliest';", SQL_SET},
+        {"UNSET 'auto.offset.reset';", SQL_UNSET},
         {"CREATE SOURCE CONNECTOR IF NOT EXISTS c WITH ('connector'='file', 'path'='/x');", SQL_CREATE_CONNECTOR},
-        {"PRINT 'Topic-a' FROM BEGINNING INTERVAL 2 LIMIT 10;", SQL_PRINT}, {"PRINT topicA;", SQL_PRINT},
+        {"PRINT 'Topic-a' FROM BEGINNING INTERVAL 2 LIMIT 10;", SQL_PRINT},
+        {"PRINT topicA;", SQL_PRINT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_int_equal(parsed(cases[i].sql)->kind, cases[i].kind);
@@ -217,7 +236,8 @@ static void each_statement_has_its_kind(void **state) {
     assert_int_equal(parsed("EXPLAIN DROP TABLE x;")->inner->kind, SQL_DROP);
 }
 
-/* ---- errors -------------------------------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------------------------------
+ */
 
 static void errors_say_where_and_what_was_expected(void **state) {
     (void)state;
@@ -256,7 +276,11 @@ static void errors_say_where_and_what_was_expected(void **state) {
 
 static void what_weir_does_not_run_is_refused_by_name(void **state) {
     (void)state;
-    static const struct { const char *sql; const char *message; uint32_t column; } cases[] = {
+    static const struct {
+        const char *sql;
+        const char *message;
+        uint32_t column;
+    } cases[] = {
         {"SELECT * FROM a JOIN b ON a.x = b.x EMIT CHANGES;", "JOIN", 17},
         {"SELECT * FROM a LEFT OUTER JOIN b WITHIN 1 HOUR GRACE PERIOD 1 DAY ON a.x = b.x;", "JOIN", 17},
         {"SELECT x FROM a WINDOW SESSION (1 HOUR) GROUP BY x;", "WINDOW SESSION", 24},
@@ -268,7 +292,9 @@ static void what_weir_does_not_run_is_refused_by_name(void **state) {
         {"ALTER STREAM s ADD COLUMN x INT;", "ALTER", 1},
         {"CREATE TYPE t AS STRUCT<a INT>;", "CREATE TYPE", 1},
         {"create sink connector c with ('a'='b');", "CREATE SINK CONNECTOR", 1},
-        {"PAUSE ALL;", "PAUSE", 1}, {"ASSERT TOPIC t;", "ASSERT", 1}, {"DEFINE a='b';", "DEFINE", 1},
+        {"PAUSE ALL;", "PAUSE", 1},
+        {"ASSERT TOPIC t;", "ASSERT", 1},
+        {"DEFINE a='b';", "DEFINE", 1},
         {"SELECT ${x} FROM s;", "a ${variable}", 8},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -283,12 +309,14 @@ static void what_weir_does_not_run_is_refused_by_name(void **state) {
     }
 }
 
-/* ---- scripts ------------------------------------------------------------------------------------------------------- */
+/* ---- scripts -------------------------------------------------------------------------------------------------------
+ */
 
 static void a_script_is_split_at_its_terminators(void **state) {
     (void)state;
-    const weir_bytes script = weir_bytes_text(" -- first; not here\n;SET 'a;b'='c'; /* ; */\nSHOW `x;`\n --;\n STREAMS ; "
-                                              "LIST 'it''s;' -- rest");
+    const weir_bytes script =
+        weir_bytes_text(" -- first; not here\n;SET 'a;b'='c'; /* ; */\nSHOW `x;`\n --;\n STREAMS ; "
+                        "LIST 'it''s;' -- rest");
     static const char *const texts[] = {"SET 'a;b'='c';", "SHOW `x;`\n --;\n STREAMS ;", "LIST 'it''s;'"};
     uint32_t at = 0;
     sql_piece piece;
@@ -315,10 +343,12 @@ static void positions_are_those_of_the_script(void **state) {
     assert_int_equal(error.column, 6); /* FORM is read as the alias of a, and s is what does not fit */
 }
 
-/* ---- robustness ---------------------------------------------------------------------------------------------------- */
+/* ---- robustness ----------------------------------------------------------------------------------------------------
+ */
 
 static const char *const samples[] = {
-    "CREATE OR REPLACE STREAM IF NOT EXISTS s (a INT KEY, b DECIMAL(4,2), c ARRAY<STRUCT<x INT, `y` MAP<STRING,BYTES>>>) "
+    "CREATE OR REPLACE STREAM IF NOT EXISTS s (a INT KEY, b DECIMAL(4,2), c ARRAY<STRUCT<x INT, `y` "
+    "MAP<STRING,BYTES>>>) "
     "WITH (KAFKA_TOPIC='t', PARTITIONS=1, X=-1.5);",
     "CREATE TABLE t AS SELECT a, COUNT(*) AS n, CAST(SUM(CASE WHEN s >= 400 THEN 1 ELSE 0 END) AS DOUBLE) / 2 "
     "FROM c WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 10 SECONDS, GRACE PERIOD 0 SECONDS) WHERE a LIKE 'x%' ESCAPE '!' "
@@ -356,8 +386,9 @@ static void every_cut_gives_a_tree_or_an_error(void **state) {
 
 static void random_mutations_give_a_tree_or_an_error(void **state) {
     (void)state;
-    static const char *const pieces[] = {"(", ")", "'", "`", "SELECT", "CASE", ",", ";", "--", "/*", "\xff", "\0", "AND", "NULL", "->",
-                                         "=>", "<", "STRUCT<", "9", ".", "FROM s", "WINDOW"};
+    static const char *const pieces[] = {"(",  ")",       "'",    "`",  "SELECT", "CASE",  ",",  ";",
+                                         "--", "/*",      "\xff", "\0", "AND",    "NULL",  "->", "=>",
+                                         "<",  "STRUCT<", "9",    ".",  "FROM s", "WINDOW"};
     const char *given = getenv("WEIR_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 10) : 20240917;
     print_message("seed %llu\n", (unsigned long long)seed);
@@ -391,7 +422,8 @@ static bool nested(const char *before, const char *after, unsigned count, sql_er
     weir_buffer_append_text(&sql, " FROM s");
     const sql_statement *statement;
     weir_arena_reset(&arena);
-    const bool right = sql_parse(&arena, weir_buffer_view(&sql), (sql_piece){0, (uint32_t)sql.size, false}, &statement, error);
+    const bool right =
+        sql_parse(&arena, weir_buffer_view(&sql), (sql_piece){0, (uint32_t)sql.size, false}, &statement, error);
     weir_buffer_deinit(&sql);
     return right;
 }
@@ -426,7 +458,8 @@ static void size_and_memory_are_bounded(void **state) {
     weir_buffer_append_text(&sql, "SELECT a");
     for (int i = 0; i < 5000; i++) weir_buffer_append_text(&sql, ",ABS(a)");
     weir_buffer_append_text(&sql, " FROM s;");
-    assert_false(sql_parse(&small, weir_buffer_view(&sql), (sql_piece){0, (uint32_t)sql.size, true}, &statement, &error));
+    assert_false(
+        sql_parse(&small, weir_buffer_view(&sql), (sql_piece){0, (uint32_t)sql.size, true}, &statement, &error));
     assert_int_equal(error.code, WEIR_NO_MEMORY);
     weir_buffer_deinit(&sql);
     weir_arena_deinit(&small);

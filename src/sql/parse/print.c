@@ -6,10 +6,11 @@
 
 /* What no place of the grammar takes as a name. */
 static const char *const reserved[] = {
-    "ALL", "AND", "AS", "BETWEEN", "BY", "CASE", "CAST", "CREATE", "DESCRIBE", "DISTINCT", "DROP", "ELSE", "END",
-    "EXISTS", "FALSE", "FROM", "FULL", "GROUP", "HAVING", "IN", "INNER", "INSERT", "INTO", "IS", "JOIN", "LEFT", "LIKE",
-    "LIMIT", "NOT", "NULL", "ON", "OR", "OUTER", "RIGHT", "SELECT", "STREAM", "TABLE", "THEN", "TRUE", "VALUES", "WHEN",
-    "WHERE", "WINDOW", "WITH", "WITHIN"};
+    "ALL",      "AND",  "AS",    "BETWEEN", "BY",     "CASE",  "CAST",   "CREATE", "DESCRIBE",
+    "DISTINCT", "DROP", "ELSE",  "END",     "EXISTS", "FALSE", "FROM",   "FULL",   "GROUP",
+    "HAVING",   "IN",   "INNER", "INSERT",  "INTO",   "IS",    "JOIN",   "LEFT",   "LIKE",
+    "LIMIT",    "NOT",  "NULL",  "ON",      "OR",     "OUTER", "RIGHT",  "SELECT", "STREAM",
+    "TABLE",    "THEN", "TRUE",  "VALUES",  "WHEN",   "WHERE", "WINDOW", "WITH",   "WITHIN"};
 
 bool sql_word_is_reserved(const char *word) {
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
@@ -103,7 +104,7 @@ static void print_case(const sql_expr *expr, weir_buffer *target) {
     weir_buffer_append_text(target, " END)");
 }
 
-static void print_infix(const sql_expr *expr, const char *operator, weir_buffer *target) {
+static void print_infix(const sql_expr *expr, const char *operator, weir_buffer * target) {
     weir_buffer_append_byte(target, '(');
     sql_expr_print(expr->items[0], target);
     weir_buffer_append_text(target, operator);
@@ -132,7 +133,9 @@ static void print_predicate(const sql_expr *expr, weir_buffer *target) {
         sql_expr_print(expr->items[0], target);
         weir_buffer_append_text(target, expr->negated ? " IS NOT NULL" : " IS NULL");
         break;
-    case SQL_DISTINCT: print_infix(expr, expr->negated ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", target); break;
+    case SQL_DISTINCT:
+        print_infix(expr, expr->negated ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", target);
+        break;
     case SQL_BETWEEN:
         print_infix(expr, expr->negated ? " NOT BETWEEN " : " BETWEEN ", target);
         weir_buffer_append_text(target, " AND ");
@@ -241,7 +244,8 @@ static bool type_equal(const sql_type *a, const sql_type *b) {
     for (uint32_t i = 0; i < a->argument_count; i++)
         if (a->arguments[i] != b->arguments[i]) return false;
     for (uint32_t i = 0; i < a->field_count; i++)
-        if (!name_equal(a->fields[i].name, b->fields[i].name) || !type_equal(a->fields[i].type, b->fields[i].type)) return false;
+        if (!name_equal(a->fields[i].name, b->fields[i].name) || !type_equal(a->fields[i].type, b->fields[i].type))
+            return false;
     return type_equal(a->key, b->key) && type_equal(a->element, b->element);
 }
 

@@ -36,9 +36,12 @@ bool sql_split(weir_bytes script, uint32_t *at, sql_piece *piece) {
             *at = (uint32_t)script.size;
             return false;
         }
-        if (is_blank(script.data[i]) || script.data[i] == ';') i++;
-        else if (is_comment(script, i)) i = skip_comment(script, i);
-        else break;
+        if (is_blank(script.data[i]) || script.data[i] == ';')
+            i++;
+        else if (is_comment(script, i))
+            i = skip_comment(script, i);
+        else
+            break;
     }
     *piece = (sql_piece){.offset = i};
     while (i < script.size) {
