@@ -20,7 +20,7 @@ typedef struct bus_topic_info {
     int32_t partition_count;
 } bus_topic_info;
 
-/* ---- row blocks: what a reader hands out ---------------------------------------------------------------------------- */
+/* ---- row blocks: what a reader hands out ------------------------------------------------------------------------- */
 
 typedef struct bus_row {
     int64_t offset;
@@ -41,7 +41,7 @@ typedef struct bus_block { /* rows of one partition in offset order; borrowed vi
 
 typedef struct bus_reader bus_reader;
 
-/* ---- commits -------------------------------------------------------------------------------------------------------- */
+/* ---- commits ----------------------------------------------------------------------------------------------------- */
 
 /* One atomic commit: records for any topics and partitions, and the consumed offsets, become durable and visible
  * together or not at all. Records of one partition keep the order they were added in. */
@@ -53,9 +53,11 @@ typedef struct bus_vtable {
     void (*topic_describe)(bus *self, io_lane *lane, const char *topic,
                            void (*done)(void *arg, weir_status status, const bus_topic_info *info), void *arg);
     /* EXISTS (with info) when it is there. config: Kafka's topic property names, `config_count` pairs. */
-    void (*topic_create)(bus *self, io_lane *lane, const char *topic, int32_t partition_count, const char *const (*config)[2],
-                         size_t config_count, void (*done)(void *arg, weir_status status, const bus_topic_info *info), void *arg);
-    void (*topic_delete)(bus *self, io_lane *lane, const char *topic, void (*done)(void *arg, weir_status status), void *arg);
+    void (*topic_create)(bus *self, io_lane *lane, const char *topic, int32_t partition_count,
+                         const char *const (*config)[2], size_t config_count,
+                         void (*done)(void *arg, weir_status status, const bus_topic_info *info), void *arg);
+    void (*topic_delete)(bus *self, io_lane *lane, const char *topic, void (*done)(void *arg, weir_status status),
+                         void *arg);
     /* The group's committed offset of a partition; -1 = none. */
     void (*committed)(bus *self, io_lane *lane, const char *group, const char *topic, int32_t partition,
                       void (*done)(void *arg, weir_status status, int64_t offset), void *arg);
@@ -68,13 +70,15 @@ typedef struct bus_vtable {
      * posts `wake` to `lane` when an empty reader gets a block or fails. */
     weir_status (*reader_open)(bus *self, io_lane *lane, const char *topic, int32_t partition, int64_t offset,
                                size_t ahead_bytes, io_job *wake, bus_reader **reader);
-    /* The next block, retained for the caller (data_buffer_release(&block->buffer) when done), or NULL: parked. A failure
-     * (topic deleted, offset out of range, partition offline) is returned once and stays. */
+    /* The next block, retained for the caller (data_buffer_release(&block->buffer) when done), or NULL: parked. A
+     * failure (topic deleted, offset out of range, partition offline) is returned once and stays. */
     weir_status (*reader_next)(bus_reader *reader, bus_block **block);
-    int64_t (*reader_end)(bus_reader *reader); /* high watermark as last seen: lag = end - position */
-    void (*reader_close)(bus_reader *reader);
+    /* High watermark as last seen: lag = end - position. -1 while it was never seen; `wake` is posted when it first is,
+     * so that whoever reads to the end of an empty partition learns that it is empty. */
+    int64_t (*reader_end)(bus_reader *reader);
+    void (*reader_close)(bus_reader *reader); /* `wake` is not posted any more; blocks handed out stay valid */
 
-    bus_commit *(*commit_begin)(bus *self, io_lane *lane, const char *group);
+    bus_commit *(*commit_begin)(bus *self, io_lane *lane, const char *group); /* NULL: no offsets will be committed */
     /* Copies key, value and headers. `partition` -1 = by murmur2 of the key, round robin for null keys. Fails with FULL
      * when the commit has reached its size limit: the caller commits now and adds again. */
     weir_status (*commit_add)(bus_commit *commit, const char *topic, int32_t partition, const bus_row *row);

@@ -12,11 +12,15 @@
  * A failed task (source topic deleted, commit refused, broken operator) stops its query with a kept error; the engine
  * decides about restarting.
  *
- * Counting: per query, in = out + filtered + late + null_key + quarantined + error-nulls are told apart by name in
- * flow_query_stats; nothing disappears uncounted.
+ * When a commit would grow beyond what the bus takes, or memory for a batch runs out, the task takes its uncommitted
+ * work back, reads again from its committed position, and commits fewer rows at a time; a single row that does not fit
+ * fails it.
  *
- * Threads: a query belongs to the lane it was started from (`owner`, a loop lane): start, stop and read are called there
- * and their callbacks come there. Tasks run on worker lanes. */
+ * Counting: every row ends in exactly one named outcome of flow_query_stats; counters move when their commit is
+ * durable.
+ *
+ * Threads: a query belongs to the lane it was started from (`owner`, a loop lane): start, stop and read are called
+ * there and their callbacks come there. Tasks run on worker lanes. */
 #ifndef WEIR_FLOW_FLOW_H
 #define WEIR_FLOW_FLOW_H
 
@@ -30,6 +34,7 @@ typedef struct flow_runtime { /* borrowed by every query; outlives them */
     const char *state_directory;  /* snapshots: <directory>/<query id>/<store>-<partition>; NULL = no snapshots */
     int64_t commit_interval_ms;   /* 0 = 100 */
     int64_t checkpoint_interval_ms; /* 0 = 10 s */
+    uint32_t batch_rows_max;      /* 0 = DATA_BATCH_ROWS_MAX; tests narrow it */
     size_t task_bytes_max;        /* leases of one task for read-ahead and batches; 0 = 16 MiB */
 } flow_runtime;
 
@@ -41,7 +46,12 @@ typedef struct flow_query_stats {
     flow_state state;
     weir_error last_error;         /* of the query, or of the last bad row */
     uint64_t rows_in, rows_out;
-    uint64_t filtered, late, null_key, quarantined, errors_as_null;
+    /* rows_in = quarantined + filtered + null_key + null_value + late + aggregated where there is an aggregate, else
+     * rows_in = quarantined + filtered + null_key + rows_out. A row counts as late when all its windows were closed. */
+    uint64_t filtered, late, null_key, null_value, quarantined, aggregated;
+    uint64_t errors_as_null;       /* expressions that failed and gave NULL */
+    uint64_t changes_filtered;     /* changes of the aggregate's table that HAVING held back */
+    uint64_t windows_expired;      /* entries that retention dropped */
     uint64_t groups;               /* entries in its stores */
     uint64_t state_bytes;
     int64_t lag;                   /* records between its positions and the ends of its sources */
@@ -59,18 +69,21 @@ typedef struct flow_query_events {
 } flow_query_events;
 
 /* `topology` is borrowed until the query is freed. Never waits; failures come through on_state. */
-flow_query *flow_query_start(const flow_runtime *runtime, const flow_topology *topology, const flow_query_events *events);
+flow_query *flow_query_start(const flow_runtime *runtime, const flow_topology *topology,
+                             const flow_query_events *events);
 /* Commits what is done, writes snapshots, closes; on_state(STOPPED) comes later. Idempotent. */
 void flow_query_stop(flow_query *query);
 /* After STOPPED or FAILED was told. */
 void flow_query_free(flow_query *query);
-/* Removes what a dropped query left: snapshots; internal topics are the engine's to delete. */
+/* Removes what a dropped query left: snapshots; internal topics are the engine's to delete. On a blocking lane. */
+weir_status flow_files_remove(io_files *files, const char *state_directory, const char *query_id) WEIR_MUST_USE;
+/* On the owner's lane. */
 void flow_query_stats_get(const flow_query *query, flow_query_stats *stats);
 
-/* ---- reading a query's table (pull queries) --------------------------------------------------------------------------- */
+/* ---- reading a query's table (pull queries) ---------------------------------------------------------------------- */
 
-/* Reads committed rows of the aggregate's store and runs them through the nodes between the aggregate and the sink, so that
- * rows have the sink's schema. Each task hands its rows to on_batch on its own lane between two of its batches. */
+/* Reads committed rows of the aggregate's store and runs them through the nodes between the aggregate and the sink, so
+ * that rows have the sink's schema. Each task hands its rows to on_batch on its own lane between two of its batches. */
 typedef struct flow_read flow_read;
 struct flow_read { /* caller's storage until done() */
     weir_bytes key;            /* canonical key bytes (flow_key_encode); data == NULL: all keys */
@@ -82,6 +95,7 @@ struct flow_read { /* caller's storage until done() */
 };
 void flow_query_read(flow_query *query, flow_read *read);
 /* The store key of a group given as one value a key column. */
-weir_status flow_key_encode(const flow_query *query, const func_value *values, uint32_t count, weir_buffer *key) WEIR_MUST_USE;
+weir_status flow_key_encode(const flow_query *query, const func_value *values, uint32_t count,
+                            weir_buffer *key) WEIR_MUST_USE;
 
 #endif

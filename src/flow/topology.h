@@ -1,8 +1,8 @@
 /* flow/topology - the shape of a query's work, as a value: what sql/plan (and the C API) hands to flow to run.
  *
- * A topology is an immutable tree of nodes in one arena, sources at the leaves, one end (sink, push or pull output) at the
- * root. It names everything that survives a restart (labels of topics, stores, the query id), so that executing it again
- * continues the work. Mutable state lives in the tasks that run it (flow.h).
+ * A topology is an immutable tree of nodes in one arena, sources at the leaves, one end (sink, push or pull output) at
+ * the root. It names everything that survives a restart (labels of topics, stores, the query id), so that executing it
+ * again continues the work. Mutable state lives in the tasks that run it (flow.h).
  *
  *   SOURCE -> FILTER -> PROJECT -> REPARTITION -> AGGREGATE -> FILTER/PROJECT (on the table) -> SINK
  *
@@ -82,13 +82,18 @@ struct flow_node {
             const char *store;            /* label of the store, and of its changelog topic */
             const char *changelog_topic;  /* NULL = no changelog (push queries) */
         } aggregate;
-        struct { flow_topic topic; int32_t partition_count; /* made with so many when missing; 0 = as the source */ } sink;
+        struct {
+            flow_topic topic;
+            int32_t partition_count; /* made with so many when missing; 0 = as the source */
+        } sink;
     };
 };
 
 typedef struct flow_topology {
     const char *query_id;     /* "CTAS_PAGE_VIEWS_3" */
     const char *group;        /* consumer group whose committed offsets are the query's positions; NULL = none */
+    bool emit_every_update;   /* false: an aggregate emits one change a group and commit, as ksqlDB's record cache does;
+                                 true: one a row that reaches a group, as Kafka Streams does without cache */
     bool from_earliest;       /* where a partition without committed offset starts */
     const flow_node *root;    /* FLOW_SINK or FLOW_OUTPUT */
     uint32_t node_count;
