@@ -79,7 +79,7 @@ static weir_status filter_table(filter *self, data_batch *batch) {
     if (!present || !old_present || !rows) return flow_no_memory("a filter");
     WEIR_TRY(match(self, batch, batch->columns, batch->value_present, present));
     if (batch->old_columns) {
-        data_vector **side;
+        data_vector **side = NULL;
         WEIR_TRY(old_side(batch, &side));
         WEIR_TRY(match(self, batch, side, batch->old_present, old_present));
     }

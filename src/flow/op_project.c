@@ -75,7 +75,7 @@ static weir_status find_present_keys(project *self, data_batch *batch) {
 }
 
 static weir_status compute_all(project *self, data_batch *batch) {
-    data_vector **columns, **old_columns = NULL;
+    data_vector **columns = NULL, **old_columns = NULL;
     WEIR_TRY(compute(self, batch, batch->columns, batch->value_present, true, &columns));
     if (batch->old_columns && self->step->emits_old) {
         data_vector **input = weir_arena_try(batch->arena, sizeof *input * batch->schema->count);

@@ -207,7 +207,7 @@ static weir_status check_shape(const flow_topology *topology, uint32_t *count) {
 
 weir_status flow_plan_create(weir_arena *arena, const flow_topology *topology, flow_plan *plan) {
     *plan = (flow_plan){.topology = topology};
-    uint32_t count;
+    uint32_t count = 0;
     WEIR_TRY(check_shape(topology, &count));
     flow_step *steps = weir_arena_array(arena, flow_step, count);
     uint32_t at = count;
