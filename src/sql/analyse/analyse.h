@@ -15,6 +15,9 @@
 #include "sql/catalog/catalog.h"
 #include "sql/parse/parse.h"
 
+/* Bounds what a statement's checked values take of the arena. */
+enum { SQL_NODES_MAX = 50000, SQL_ANALYSE_BYTES_MAX = 48 << 20 };
+
 typedef struct sql_analyser { /* caller's storage */
     weir_arena *arena;
     weir_bytes script; /* what the statement was parsed from: for positions in errors */
@@ -22,6 +25,7 @@ typedef struct sql_analyser { /* caller's storage */
     const weir_setting *properties; /* of the session, over the server's; the last of a name wins */
     size_t property_count;
     sql_error *error; /* set when a function returns false */
+    uint32_t nodes;   /* of expressions looked at so far: bounded; private, begins at 0 */
 } sql_analyser;
 
 /* ---- properties
@@ -82,14 +86,17 @@ typedef struct sql_checked_query {
     const sql_aggregation *aggregations;
     uint32_t aggregation_count;
     const func_expr *having; /* over aggregated; NULL = none */
-    /* The result: */
-    const data_schema *schema;      /* keys first for persistent queries; as selected, all values, for push queries */
-    const func_expr *const *select; /* over the source's schema or over aggregated */
-    bool select_is_identity;        /* the rows are the result already */
-    bool rekeyed;                   /* PARTITION BY */
-    bool is_table;                  /* the result changes by key */
-    bool windowed;                  /* the result's rows carry window bounds */
-    int64_t limit;                  /* push queries; -1 = none */
+    /* The result. Persistent queries: keys, then values. Push queries: the changing table's keys, selected or not, then
+     * what is selected besides them; `shown` gives the columns in the order of the SELECT list. */
+    const data_schema *schema;
+    const func_expr *const *select; /* over the source's schema or over aggregated; schema->count of them */
+    const uint32_t *shown;          /* shown_count columns of schema; all of them in order for persistent queries */
+    uint32_t shown_count;
+    bool select_is_identity; /* the rows are the result already */
+    bool rekeyed;            /* PARTITION BY */
+    bool is_table;           /* the result changes by key */
+    bool windowed;           /* the result's rows carry window bounds */
+    int64_t limit;           /* push queries; -1 = none */
 } sql_checked_query;
 
 /* `result` names what the query builds, for messages; NULL for push queries. */

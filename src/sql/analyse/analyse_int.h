@@ -8,18 +8,18 @@
 typedef struct sql_grouping {
     sql_exprs keys;
     const data_type *key_types[64];
-    struct sql_scope *row_scope;    /* arguments are typed there */
-    const sql_expr *arguments[256]; /* distinct arguments of aggregates */
-    const func_expr *argument_exprs[256];
+    struct sql_scope *row_scope;   /* arguments are typed there */
+    const sql_expr *arguments[64]; /* distinct arguments of aggregates */
+    const func_expr *argument_exprs[64];
     uint32_t argument_count;
-    const sql_expr *calls[256]; /* distinct aggregate calls */
-    sql_aggregation aggregations[256];
-    const data_type *result_types[256];
+    const sql_expr *calls[64]; /* distinct aggregate calls */
+    sql_aggregation aggregations[64];
+    const data_type *result_types[64];
     uint32_t call_count;
     bool windowed;        /* WINDOWSTART, WINDOWEND may be selected */
     const sql_expr *item; /* being typed, for the message about columns that are not grouped */
 } sql_grouping;
-enum { SQL_GROUP_KEYS_MAX = 64, SQL_AGGREGATES_MAX = 256 };
+enum { SQL_GROUP_KEYS_MAX = 64, SQL_AGGREGATES_MAX = 64 };
 
 typedef struct sql_scope {
     sql_analyser *analyser;
@@ -43,6 +43,10 @@ const func_expr *sql_pseudo_expr(weir_arena *arena, func_pseudo pseudo);
 bool sql_resolve_type(sql_analyser *a, const sql_type *type, const data_type **resolved);
 /* A literal's value in `target`, when it has one exactly. */
 bool sql_literal_value(const sql_expr *literal, const data_type *target, weir_arena *arena, func_value *value);
+/* An ISO date or date-time; the month and the day may be missing. */
+bool sql_parse_event_time(weir_bytes text, int64_t *ms);
+/* A string literal read as a number or a boolean, as in x IN ('1', '2'); NULL with the error set. */
+const func_expr *sql_parsed_literal(sql_analyser *a, const sql_expr *literal, const data_type *target);
 const func_expr *sql_literal_expr(sql_analyser *a, const sql_expr *literal);
 const data_type *sql_common_type(weir_arena *arena, const data_type *a, const data_type *b); /* NULL: none */
 const char *sql_type_text(weir_arena *arena, const data_type *type); /* "NULL" for an untyped NULL */
@@ -52,6 +56,8 @@ const char *sql_expr_text(weir_arena *arena, const sql_expr *expr);
 bool sql_fail_at(sql_analyser *a, uint32_t offset, const char *format, ...) WEIR_PRINTF(3, 4);
 /* `status` of a lower module as an error at a place. */
 bool sql_fail_status(sql_analyser *a, uint32_t offset, weir_status status);
+/* Counts one more node; false with the error set when the statement has too many. */
+bool sql_spend_node(sql_analyser *a, uint32_t offset);
 bool sql_is_pseudo(const char *name, func_pseudo *pseudo);
 void sql_suggest_column(sql_analyser *a, const data_schema *schema, const char *wanted);
 /* A copy without qualifiers, each of which must name the source or its alias. NULL with the error set. */

@@ -1,6 +1,5 @@
 /* Typing of expressions: columns to indexes, operators and functions to overloads of the catalogue, implicit casts,
  * and, in a query with GROUP BY, aggregates to columns of the aggregate's result. */
-#include "base/time.h"
 #include "sql/analyse/analyse_int.h"
 
 #include <stdio.h>
@@ -81,12 +80,26 @@ static const func_expr *typed_null(sql_scope *scope, const data_type *type) {
     return expr;
 }
 
+/* A whole number as a literal of a wider type; NULL when it is not one. */
+static const func_expr *widened_literal(sql_scope *scope, const func_expr *literal, const data_type *target) {
+    if (literal->kind != FUNC_LITERAL || literal->type->kind != DATA_INT || literal->value.is_null) return NULL;
+    if (target->kind != DATA_BIGINT && target->kind != DATA_DOUBLE) return NULL;
+    func_expr *wide = new_expr(scope, FUNC_LITERAL, target);
+    wide->value = (func_value){.type = target};
+    if (target->kind == DATA_BIGINT)
+        wide->value.int64 = literal->value.int32;
+    else
+        wide->value.float64 = literal->value.int32;
+    return wide;
+}
+
 static const func_expr *cast_to(sql_scope *scope, const sql_expr *at, const func_expr *argument,
                                 const data_type *target) {
     if (argument->type == NULL) return typed_null(scope, target);
     if (data_type_equal(argument->type, target)) return argument;
-    const func_expr *cast = NULL;
+    const func_expr *cast = widened_literal(scope, argument, target);
     weir_arena *arena = of(scope)->arena;
+    if (cast != NULL) return cast;
     if (weir_failed(func_cast(arena, argument, target, &cast)))
         return fail_type(scope, at->offset, "Cast of %s to %s is not supported", sql_type_text(arena, argument->type),
                          sql_type_text(arena, target));
@@ -190,7 +203,7 @@ static bool time_text(sql_scope *scope, const sql_expr *at, const func_expr *oth
     if ((*text)->kind != FUNC_LITERAL || (*text)->type == NULL || (*text)->type->kind != DATA_STRING) return true;
     if (is_event_time(other)) {
         int64_t ms;
-        if (!weir_parse_iso((*text)->value.text, &ms)) {
+        if (!sql_parse_event_time((*text)->value.text, &ms)) {
             fail_type(scope, at->offset, "Failed to parse timestamp '%.*s'",
                       (int)((*text)->value.text.size > 60 ? 60 : (*text)->value.text.size),
                       (const char *)(*text)->value.text.data);
@@ -266,12 +279,22 @@ static const func_expr *type_between(sql_scope *scope, const sql_expr *expr) {
     return negate_if(scope, expr->negated, over(scope, FUNC_AND, data_type_of(DATA_BOOLEAN), bounds, 2));
 }
 
+/* x = literal, as IN compares: text is read as what x is. */
+static const func_expr *type_in_item(sql_scope *scope, const sql_expr *expr, const sql_expr *item) {
+    const func_expr *left = sql_type_expr(scope, expr->items[0]), *right;
+    if (left == NULL) return NULL;
+    const bool parses = left->type != NULL && item->kind == SQL_STRING && !is_event_time(left) &&
+                        (data_type_is_number(left->type) || left->type->kind == DATA_BOOLEAN);
+    right = parses ? sql_parsed_literal(of(scope), item, left->type) : sql_type_expr(scope, item);
+    return right == NULL ? NULL : compare(scope, expr, "=", expr->items[0], left, item, right);
+}
+
 static const func_expr *type_in(sql_scope *scope, const sql_expr *expr) {
     const func_expr **equals = weir_arena_array(of(scope)->arena, const func_expr *, expr->count);
     uint32_t count = 0;
     for (uint32_t i = 1; i < expr->count; i++) {
         if (expr->items[i]->kind == SQL_NULL) continue; /* equal to nothing */
-        if ((equals[count++] = type_compare(scope, expr, "=", expr->items[0], expr->items[i])) == NULL) return NULL;
+        if ((equals[count++] = type_in_item(scope, expr, expr->items[i])) == NULL) return NULL;
     }
     if (count == 0) {
         func_expr *never = new_expr(scope, FUNC_LITERAL, data_type_of(DATA_BOOLEAN));
@@ -598,6 +621,7 @@ const func_expr *sql_type_condition(sql_scope *scope, const sql_expr *expr) {
 }
 
 const func_expr *sql_type_expr(sql_scope *scope, const sql_expr *expr) {
+    if (!sql_spend_node(of(scope), expr->offset)) return NULL;
     if (scope->grouping != NULL) { /* what is grouped is a column of the aggregate */
         for (uint32_t i = 0; i < scope->grouping->keys.count; i++) {
             if (!sql_expr_equal(expr, scope->grouping->keys.items[i])) continue;

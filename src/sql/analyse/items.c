@@ -1,7 +1,7 @@
 /* SELECT lists: stars expanded, every column named as ksqlDB names it. */
 #include "sql/analyse/analyse_int.h"
 
-enum { OUTPUTS_MAX = 4096 };
+enum { OUTPUTS_MAX = 1024 };
 
 typedef struct item_state {
     sql_analyser *a;
@@ -110,8 +110,8 @@ bool sql_expand_items(sql_analyser *a, const sql_query *query, const sql_source 
                                                       : NULL;
         if (!add(&s, (sql_output){expr, name, item->alias.text != NULL, item->offset})) return false;
     }
-    if (!check_names(&s, persistent)) return false;
     name_outputs(&s);
+    if (!check_names(&s, persistent)) return false;
     *outputs = s.outputs;
     *count = s.count;
     return true;

@@ -16,6 +16,11 @@ bool sql_fail_status(sql_analyser *a, uint32_t offset, weir_status status) {
     return sql_error_at(a->error, status.code, a->script, offset, "%s", status.text);
 }
 
+bool sql_spend_node(sql_analyser *a, uint32_t offset) {
+    if (++a->nodes <= SQL_NODES_MAX) return true;
+    return sql_fail_at(a, offset, "the statement has more than %d parts of expressions", SQL_NODES_MAX);
+}
+
 bool sql_is_pseudo(const char *name, func_pseudo *pseudo) {
     static const struct {
         const char *name;
@@ -63,6 +68,7 @@ bool sql_analyse_find_source(sql_analyser *a, sql_name name, const sql_source **
  * ----------------------------------------------------------------------------------------------------------- */
 
 const sql_expr *sql_strip_qualifiers(sql_analyser *a, const sql_query *query, const sql_expr *expr) {
+    if (!sql_spend_node(a, expr->offset)) return NULL;
     sql_expr *copy = weir_arena_new(a->arena, sql_expr);
     *copy = *expr;
     if (expr->kind == SQL_COLUMN && expr->qualifier.text != NULL) {

@@ -1,7 +1,6 @@
 /* Pull queries: which keys and windows to read, what to keep of them, and what to show. The whole WHERE stays as a
  * filter; keys and bounds taken from it only narrow what is read, so that leaving one out costs time and never rows. */
 #include "base/text.h"
-#include "base/time.h"
 #include "sql/analyse/analyse_int.h"
 
 #include <stdio.h>
@@ -49,7 +48,7 @@ static bool is_literal(const sql_expr *expr) {
 
 static bool literal_ms(const sql_expr *literal, int64_t *ms) {
     if (literal->kind == SQL_INTEGER) return weir_parse_i64(literal->text, ms);
-    return literal->kind == SQL_STRING && weir_parse_iso(literal->text, ms);
+    return literal->kind == SQL_STRING && sql_parse_event_time(literal->text, ms);
 }
 
 /* column operator literal, for a window bound. */

@@ -298,7 +298,7 @@ static bool fail_repeated_key(query_state *s, uint32_t key, uint32_t first, uint
 static bool order_outputs(query_state *s, uint32_t *order, uint32_t *key_count) {
     uint32_t at = 0;
     bool *is_key = weir_arena_array(s->a->arena, bool, s->output_count);
-    for (uint32_t k = 0; k < s->keys.count && s->use != SQL_USE_PUSH; k++) {
+    for (uint32_t k = 0; k < s->keys.count; k++) {
         int64_t found = -1;
         for (uint32_t i = 0; i < s->output_count; i++) {
             if (!sql_expr_equal(s->outputs[i].expr, s->keys.items[k])) continue;
@@ -312,8 +312,7 @@ static bool order_outputs(query_state *s, uint32_t *order, uint32_t *key_count) 
     *key_count = at;
     for (uint32_t i = 0; i < s->output_count; i++)
         if (!is_key[i]) order[at++] = i;
-    if (at == *key_count && s->use != SQL_USE_PUSH)
-        return sql_fail_at(s->a, s->query->offset, "The projection contains no value columns.");
+    if (at == *key_count) return sql_fail_at(s->a, s->query->offset, "The projection contains no value columns.");
     return true;
 }
 
@@ -330,34 +329,83 @@ static bool check_duplicates(query_state *s, const data_schema *schema, const ui
     return true;
 }
 
-static bool type_select(query_state *s, sql_scope *scope) {
-    weir_arena *arena = s->a->arena;
-    uint32_t *order = weir_arena_array(arena, uint32_t, s->output_count), key_count;
-    const func_expr **select = weir_arena_array(arena, const func_expr *, s->output_count);
-    data_column *columns = weir_arena_array(arena, data_column, s->output_count);
-    /* Typed in the order written, so that the first mistake is the one that is told. */
-    const func_expr **typed = weir_arena_array(arena, const func_expr *, s->output_count);
+/* Typed in the order written, so that the first mistake is the one that is told. */
+static const func_expr **type_outputs(query_state *s, sql_scope *scope) {
+    const func_expr **typed = weir_arena_array(s->a->arena, const func_expr *, s->output_count);
     for (uint32_t i = 0; i < s->output_count; i++) {
         if (s->grouping != NULL) s->grouping->item = s->outputs[i].expr;
-        if ((typed[i] = sql_type_expr(scope, s->outputs[i].expr)) == NULL) return false;
+        if ((typed[i] = sql_type_expr(scope, s->outputs[i].expr)) == NULL) return NULL;
         if (typed[i]->type != NULL) continue;
         sql_fail_at(
             s->a, s->outputs[i].offset,
             "Can't infer a type of null. Please explicitly cast it to a required type, e.g. CAST(null AS VARCHAR).");
-        return false;
+        return NULL;
     }
-    if (!order_outputs(s, order, &key_count)) return false;
-    for (uint32_t i = 0; i < s->output_count; i++) {
-        const sql_output *output = &s->outputs[order[i]];
-        select[i] = typed[order[i]];
-        columns[i] =
-            (data_column){output->name, select[i]->type, i < key_count ? DATA_ROLE_KEY : DATA_ROLE_VALUE, NULL};
-    }
-    data_schema *schema = weir_arena_new(arena, data_schema);
-    *schema = (data_schema){columns, s->output_count, key_count};
-    if (s->use != SQL_USE_PUSH && !check_duplicates(s, schema, order)) return false;
+    return typed;
+}
+
+static void set_result(query_state *s, const data_column *columns, uint32_t count, uint32_t key_count,
+                       const func_expr *const *select, const uint32_t *shown) {
+    data_schema *schema = weir_arena_new(s->a->arena, data_schema);
+    *schema = (data_schema){columns, count, key_count};
     s->checked->schema = schema;
     s->checked->select = select;
+    s->checked->shown = shown;
+    s->checked->shown_count = s->output_count;
+}
+
+static bool select_persistent(query_state *s, const func_expr *const *typed) {
+    weir_arena *arena = s->a->arena;
+    const uint32_t count = s->output_count;
+    uint32_t *order = weir_arena_array(arena, uint32_t, count), *shown = weir_arena_array(arena, uint32_t, count),
+             key_count;
+    const func_expr **select = weir_arena_array(arena, const func_expr *, count);
+    data_column *columns = weir_arena_array(arena, data_column, count);
+    if (!order_outputs(s, order, &key_count)) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        select[i] = typed[order[i]];
+        shown[i] = i;
+        columns[i] = (data_column){s->outputs[order[i]].name, select[i]->type,
+                                   i < key_count ? DATA_ROLE_KEY : DATA_ROLE_VALUE, NULL};
+    }
+    set_result(s, columns, count, key_count, select, shown);
+    return check_duplicates(s, s->checked->schema, order);
+}
+
+/* The keys of a table's rows stay in front, for its changes are by key; then what is selected and is not one of them.
+ */
+static void select_push(query_state *s, const func_expr *const *typed) {
+    weir_arena *arena = s->a->arena;
+    const bool grouped = s->grouping != NULL;
+    const data_schema *source = s->checked->source->schema;
+    const uint32_t keys = grouped ? s->keys.count : s->checked->source->is_table ? source->key_count : 0;
+    const uint32_t most = keys + s->output_count;
+    data_column *columns = weir_arena_array(arena, data_column, most);
+    const func_expr **select = weir_arena_array(arena, const func_expr *, most);
+    uint32_t *shown = weir_arena_array(arena, uint32_t, s->output_count), count = keys;
+    for (uint32_t k = 0; k < keys; k++) {
+        func_expr *key = weir_arena_new(arena, func_expr);
+        *key = (func_expr){
+            .kind = FUNC_COLUMN, .index = k, .type = grouped ? s->grouping->key_types[k] : source->columns[k].type};
+        select[k] = key;
+        columns[k] = (data_column){grouped ? key_name(s, k) : source->columns[k].name, key->type, DATA_ROLE_KEY, NULL};
+    }
+    for (uint32_t i = 0; i < s->output_count; i++) {
+        const bool is_key = typed[i]->kind == FUNC_COLUMN && typed[i]->index < keys &&
+                            strcmp(columns[typed[i]->index].name, s->outputs[i].name) == 0;
+        shown[i] = is_key ? typed[i]->index : count;
+        if (is_key) continue;
+        select[count] = typed[i];
+        columns[count++] = (data_column){s->outputs[i].name, typed[i]->type, DATA_ROLE_VALUE, NULL};
+    }
+    set_result(s, columns, count, keys, select, shown);
+}
+
+static bool type_select(query_state *s, sql_scope *scope) {
+    const func_expr **typed = type_outputs(s, scope);
+    if (typed == NULL) return false;
+    if (s->use != SQL_USE_PUSH) return select_persistent(s, typed);
+    select_push(s, typed);
     return true;
 }
 

@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <strings.h>
 
-enum { COLUMNS_MAX = 4096, TOPIC_NAME_MAX = 249 };
+enum { COLUMNS_MAX = 1024, TOPIC_NAME_MAX = 249 };
 
 static bool check_column(sql_analyser *a, const sql_statement *s, const sql_column *column) {
     func_pseudo pseudo;

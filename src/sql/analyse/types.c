@@ -4,6 +4,7 @@
 #include "sql/analyse/analyse_int.h"
 
 #include <math.h>
+#include <strings.h>
 
 const char *sql_type_text(weir_arena *arena, const data_type *type) {
     if (type == NULL) return "NULL";
@@ -202,6 +203,78 @@ const func_expr *sql_literal_expr(sql_analyser *a, const sql_expr *literal) {
     }
 }
 
+bool sql_parse_event_time(weir_bytes text, int64_t *ms) {
+    static const char missing[] = "-01-01";
+    char whole[16];
+    if (text.size != 4 && text.size != 7) return weir_parse_iso(text, ms);
+    memcpy(whole, text.data, text.size);
+    memcpy(whole + text.size, missing + (text.size - 4), 10 - text.size);
+    return weir_parse_iso(weir_bytes_of(whole, 10), ms);
+}
+
+/* "4.000" is the whole number 4; a number that is not whole, or too large, is none. */
+static bool parse_whole(weir_bytes text, int64_t *value) {
+    data_decimal unscaled;
+    unsigned precision, scale;
+    bool digits = false, points = false;
+    for (size_t i = 0; i < text.size; i++) {
+        const uint8_t byte = text.data[i];
+        if (byte >= '0' && byte <= '9')
+            digits = true;
+        else if (byte == '.' && !points)
+            points = true;
+        else if (byte != '-' || i != 0)
+            return false;
+    }
+    if (!digits || !parse_decimal(text, &unscaled, &precision, &scale)) return false;
+    for (; scale > 0; scale--, unscaled /= 10)
+        if (unscaled % 10 != 0) return false;
+    *value = (int64_t)unscaled;
+    return unscaled >= INT64_MIN && unscaled <= INT64_MAX;
+}
+
+static bool parse_boolean(weir_bytes text, bool *value) {
+    static const char *const words[] = {"true", "yes", "false", "no"};
+    for (size_t i = 0; i < 4; i++) {
+        if (text.size == 0 || text.size > strlen(words[i]) ||
+            strncasecmp((const char *)text.data, words[i], text.size) != 0)
+            continue;
+        *value = i < 2;
+        return true;
+    }
+    return false;
+}
+
+const func_expr *sql_parsed_literal(sql_analyser *a, const sql_expr *literal, const data_type *target) {
+    func_expr *expr = new_literal(a, target);
+    int64_t whole = 0;
+    bool valid = true;
+    switch (target->kind) {
+    case DATA_BOOLEAN: valid = parse_boolean(literal->text, &expr->value.boolean); break;
+    case DATA_INT:
+        valid = parse_whole(literal->text, &whole) && whole >= INT32_MIN && whole <= INT32_MAX;
+        expr->value.int32 = (int32_t)whole;
+        break;
+    case DATA_BIGINT:
+        valid = parse_whole(literal->text, &whole);
+        expr->value.int64 = whole;
+        break;
+    case DATA_DOUBLE: valid = weir_parse_f64(literal->text, &expr->value.float64); break;
+    default: {
+        double number; /* a decimal is parsed by its cast, once it is known to be a number */
+        const func_expr *cast = NULL;
+        valid = weir_parse_f64(literal->text, &number) &&
+                !weir_failed(func_cast(a->arena, sql_literal_expr(a, literal), target, &cast));
+        if (valid) return cast;
+        break;
+    }
+    }
+    if (valid) return expr;
+    sql_fail_at(a, literal->offset, "invalid input syntax for type %s: \"%.*s\".", sql_type_text(a->arena, target),
+                (int)(literal->text.size > 60 ? 60 : literal->text.size), (const char *)literal->text.data);
+    return NULL;
+}
+
 bool sql_literal_value(const sql_expr *literal, const data_type *target, weir_arena *arena, func_value *value) {
     *value = (func_value){.type = target};
     int64_t integer;
@@ -214,7 +287,7 @@ bool sql_literal_value(const sql_expr *literal, const data_type *target, weir_ar
         return true;
     }
     if (literal->kind == SQL_STRING && target->kind == DATA_TIMESTAMP)
-        return weir_parse_iso(literal->text, &value->int64);
+        return sql_parse_event_time(literal->text, &value->int64);
     if (literal->kind == SQL_INTEGER && weir_parse_i64(literal->text, &integer)) {
         if (target->kind == DATA_BIGINT)
             value->int64 = integer;

@@ -70,7 +70,8 @@ struct sql_plan {
     const flow_topic *sink_topic; /* how to encode the values */
     const sql_checked_pull *pull;
     const char *pull_query;    /* id of the query whose store is read */
-    const data_schema *schema; /* of the rows a SELECT answers with; PUSH and PULL */
+    const data_schema *schema; /* of the answer to a SELECT, as selected; PUSH and PULL */
+    const uint32_t *shown;     /* PUSH: column i of the answer is column shown[i] of the topology's rows */
     weir_setting setting;
     sql_subject subject;
     bool extended, from_beginning;
@@ -87,7 +88,8 @@ typedef struct sql_plan_input {
     uint64_t next_query; /* number for the id of a query this statement starts */
 } sql_plan_input;
 
-/* Parses, checks and plans one statement. false: `error`. */
+/* Parses, checks and plans one statement. false: `error`. The arena's maximum is SQL_PLAN_ARENA_BYTES or more. */
+enum { SQL_PLAN_ARENA_BYTES = 128 << 20 };
 bool sql_plan_make(weir_arena *arena, const sql_plan_input *input, const sql_plan **plan,
                    sql_error *error) WEIR_MUST_USE;
 
