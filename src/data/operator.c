@@ -29,52 +29,60 @@ weir_status data_emit(data_operator *self, data_batch *batch) {
 
 /* ---- verify ---------------------------------------------------------------------------------------------------- */
 
-static void verify_vector(const data_vector *vector, const data_type *type, uint32_t rows);
+static void verify_text(const data_vector *vector, uint32_t index) {
+    const data_text *text = &vector->texts[index];
+    const data_text canonical = data_text_of(data_text_data(text), text->size);
+    weir_assert(memcmp(&canonical, text, sizeof canonical) == 0); /* zero filled, prefix right */
+    weir_assert(vector->type->kind != DATA_STRING || weir_utf8_valid(data_text_bytes(text)));
+}
 
-static void verify_list(const data_vector *vector, const data_type *type, uint32_t rows) {
-    int32_t end = 0;
-    for (uint32_t row = 0; row < rows; row++) {
-        weir_assert(vector->ends[row] >= end);
-        weir_assert(!data_vector_is_null(vector, row) || vector->ends[row] == end);
-        end = vector->ends[row];
-    }
-    weir_assert((uint32_t)end <= vector->child_rows || rows == 0);
-    if (type->kind == DATA_MAP) {
-        verify_vector(&vector->children[0], type->key, (uint32_t)end);
-        verify_vector(&vector->children[1], type->element, (uint32_t)end);
-    } else {
-        verify_vector(&vector->children[0], type->element, (uint32_t)end);
+/* Of the whole vector: its type and its children's. */
+static void verify_types(const data_vector *vector, const data_type *type) {
+    weir_assert(data_type_equal(vector->type, type));
+    if (type->kind == DATA_ARRAY) verify_types(&vector->children[0], type->element);
+    if (type->kind == DATA_MAP) verify_types(&vector->children[0], type->key);
+    if (type->kind == DATA_MAP) verify_types(&vector->children[1], type->element);
+    for (uint32_t i = 0; type->kind == DATA_STRUCT && i < type->field_count; i++) {
+        verify_types(&vector->children[i], type->fields[i].type);
     }
 }
 
-static void verify_value(const data_vector *vector, uint32_t row) {
+/* Of one row; what lies in rows that are not selected is nobody's business. */
+static void verify_row(const data_vector *vector, uint32_t row) {
+    const bool null = data_vector_is_null(vector, row);
+    const uint32_t index = data_vector_index(vector, row);
+    weir_assert(vector->capacity == 0 || index < vector->capacity);
     switch (vector->type->kind) {
-    case DATA_BOOLEAN: weir_assert(vector->booleans[row] <= 1); break;
-    case DATA_TIME: weir_assert(vector->ints[row] >= 0 && vector->ints[row] < 86400000); break;
-    case DATA_STRING: weir_assert(weir_utf8_valid(data_text_bytes(&vector->texts[row]))); /* fall through */
-    case DATA_BYTES: {
-        const data_text *text = &vector->texts[row];
-        const data_text canonical = data_text_of(data_text_data(text), text->size);
-        weir_assert(memcmp(&canonical, text, sizeof canonical) == 0); /* zero filled, prefix right */
+    case DATA_BOOLEAN: weir_assert(null || vector->booleans[index] <= 1); break;
+    case DATA_TIME: weir_assert(null || (vector->ints[index] >= 0 && vector->ints[index] < 86400000)); break;
+    case DATA_STRING:
+    case DATA_BYTES:
+        if (!null) verify_text(vector, index);
+        break;
+    case DATA_ARRAY:
+    case DATA_MAP: {
+        const uint32_t start = data_vector_child_start(vector, index), end = (uint32_t)vector->ends[index];
+        weir_assert(start <= end && end <= vector->child_rows && (!null || start == end));
+        for (uint32_t child = start; child < end; child++) {
+            verify_row(&vector->children[0], child);
+            if (vector->type->kind == DATA_MAP) verify_row(&vector->children[1], child);
+        }
         break;
     }
+    case DATA_STRUCT:
+        for (uint32_t i = 0; i < vector->type->field_count; i++) {
+            weir_assert(!null || data_vector_is_null(&vector->children[i], index));
+            verify_row(&vector->children[i], index);
+        }
+        break;
     default: break;
     }
 }
 
-static void verify_vector(const data_vector *vector, const data_type *type, uint32_t rows) {
-    weir_assert(data_type_equal(vector->type, type));
-    if (vector->constant && rows > 1) rows = 1;
-    weir_assert(vector->capacity == 0 || rows <= vector->capacity);
-    for (uint32_t row = 0; row < rows; row++) {
-        if (!data_vector_is_null(vector, row)) verify_value(vector, row);
-    }
-    if (type->kind == DATA_ARRAY || type->kind == DATA_MAP) verify_list(vector, type, rows);
-    if (type->kind == DATA_STRUCT) {
-        for (uint32_t i = 0; i < type->field_count; i++) {
-            verify_vector(&vector->children[i], type->fields[i].type, rows);
-        }
-    }
+static void verify_column(const data_batch *batch, const data_vector *vector, const data_type *type) {
+    if (!vector) return;
+    verify_types(vector, type);
+    for (uint32_t i = 0; i < batch->selection.count; i++) verify_row(vector, data_selected(&batch->selection, i));
 }
 
 void data_batch_verify(const data_batch *batch) {
@@ -94,9 +102,9 @@ void data_batch_verify(const data_batch *batch) {
     }
     weir_assert((batch->window_start == NULL) == (batch->window_end == NULL));
     for (uint32_t i = 0; i < schema->count; i++) {
-        if (batch->columns[i]) verify_vector(batch->columns[i], schema->columns[i].type, batch->rows);
+        verify_column(batch, batch->columns[i], schema->columns[i].type);
         if (!batch->old_columns) continue;
         weir_assert(i >= schema->key_count || batch->old_columns[i] == NULL);
-        if (batch->old_columns[i]) verify_vector(batch->old_columns[i], schema->columns[i].type, batch->rows);
+        verify_column(batch, batch->old_columns[i], schema->columns[i].type);
     }
 }
