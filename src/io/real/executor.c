@@ -39,7 +39,8 @@ static io_lane *lane_create(io_executor *self, io_lane_kind kind, const char *na
 
 static void lane_destroy(io_executor *self, io_lane *lane) {
     io_real *real = real_of(self);
-    real_lane_await_idle(lane);
+    if (lane->kind == IO_LANE_LOOP) real_loop_release(lane->loop, lane);
+    else real_lane_await_idle(lane);
     if (lane->kind == IO_LANE_BLOCKING) real_blocking_stop(lane);
     pthread_mutex_lock(&real->lock);
     io_lane **link = &real->lanes;

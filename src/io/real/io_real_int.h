@@ -50,6 +50,7 @@ struct real_loop {
     bool has_thread;
     _Atomic bool stopping;
     _Atomic(io_lane *) arrived; /* stack of lanes made ready by other threads */
+    _Atomic bool running;
     real_ready ready;           /* loop thread only */
     real_conn *deferred;        /* connections with callbacks to make, loop thread only */
     real_conn *conns;           /* all of the loop */
@@ -118,6 +119,7 @@ void real_loop_schedule(real_loop *loop, io_lane *lane);
 void real_loop_run(real_loop *loop);
 void real_loop_stop(real_loop *loop);
 void real_loop_destroy(real_loop *loop);
+void real_loop_release(real_loop *loop, io_lane *lane); /* before the lane is freed */
 void real_loop_timer_set(real_loop *loop, io_timer *timer, int64_t at_ns);
 void real_loop_timer_cancel(real_loop *loop, io_timer *timer);
 

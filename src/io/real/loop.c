@@ -115,6 +115,21 @@ void real_loop_schedule(real_loop *loop, io_lane *lane) {
     if (head == NULL) uv_async_send(&loop->wake); /* otherwise whoever pushed on NULL has woken it */
 }
 
+/* The loop is not running: what is still queued on the lane will never run, so the loop forgets it. */
+static void forget(real_loop *loop, const io_lane *lane) {
+    take_arrived(loop);
+    real_ready ready = loop->ready;
+    loop->ready = (real_ready){0};
+    for (io_lane *other; (other = real_ready_take(&ready));) {
+        if (other != lane) real_ready_append(&loop->ready, other);
+    }
+}
+
+void real_loop_release(real_loop *loop, io_lane *lane) {
+    if (atomic_load(&loop->running)) real_lane_await_idle(lane);
+    else forget(loop, lane);
+}
+
 weir_status real_loop_create(real_loop **created, io_real *real, const char *name) {
     real_loop *loop = weir_alloc(&real->account, sizeof *loop);
     loop->real = real;
@@ -142,7 +157,9 @@ weir_status real_loop_create(real_loop **created, io_real *real, const char *nam
 
 void real_loop_run(real_loop *loop) {
     real_current_loop = loop;
+    atomic_store(&loop->running, true);
     while (!atomic_load(&loop->stopping)) uv_run(&loop->uv, UV_RUN_DEFAULT);
+    atomic_store(&loop->running, false);
     atomic_store(&loop->stopping, false);
     real_current_loop = NULL;
 }
@@ -153,6 +170,7 @@ static void *loop_thread(void *arg) {
 }
 
 weir_status real_loop_start_thread(real_loop *loop) {
+    atomic_store(&loop->running, true);
     WEIR_TRY(real_thread_start(loop->real, &loop->thread, loop->name, loop_thread, loop));
     loop->has_thread = true;
     return weir_ok();

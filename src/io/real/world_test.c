@@ -315,6 +315,20 @@ static void test_end_with_open_connections(void **state) {
     close(client);
 }
 
+/* A job that comes after the last run of its loop will never run; its lane can be destroyed all the same. */
+static void test_destroy_with_a_job_left(void **state) {
+    (void)state;
+    fixture ending;
+    assert_int_equal(io_real_start(&ending.real, &(io_real_config){.workers = 1, .thread_name = "end"}).code, WEIR_OK);
+    const io_world *world = io_real_world(ending.real);
+    io_lane *lane = io_lane_create(world->executor, IO_LANE_LOOP, "main");
+    static io_job job;
+    io_job_init(&job, on_signal_job);
+    io_post(world->executor, lane, &job);
+    io_lane_destroy(world->executor, lane);
+    io_real_destroy(ending.real);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
@@ -331,6 +345,7 @@ int main(void) {
         cmocka_unit_test(test_localhost_is_both),
         cmocka_unit_test(test_descriptor_shortage),
         cmocka_unit_test(test_end_with_open_connections),
+        cmocka_unit_test(test_destroy_with_a_job_left),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
