@@ -76,6 +76,8 @@ typedef struct bus_vtable {
     /* High watermark as last seen: lag = end - position. -1 while it was never seen; `wake` is posted when it first is,
      * so that whoever reads to the end of an empty partition learns that it is empty. */
     int64_t (*reader_end)(bus_reader *reader);
+    /* The offset that it began at, whatever it was asked for; -1 until the end is known too. */
+    int64_t (*reader_start)(bus_reader *reader);
     void (*reader_close)(bus_reader *reader); /* `wake` is not posted any more; blocks handed out stay valid */
 
     bus_commit *(*commit_begin)(bus *self, io_lane *lane, const char *group); /* NULL: no offsets will be committed */

@@ -119,7 +119,6 @@ weir_status flow_source_create(flow_context *context, const flow_step *step, dat
 weir_status flow_source_fill(data_operator *source, bus_reader *reader, uint32_t rows_max,
                              data_batch **batch) WEIR_MUST_USE;
 int64_t flow_source_position(const data_operator *source);      /* -1 before the first block */
-int64_t flow_source_first_offset(const data_operator *source);  /* where the first block began; -1 */
 bool flow_source_has_rows(const data_operator *source);         /* some of a block is left */
 /* Drops what is left of a block; the next row comes from `position`. */
 void flow_source_reset(data_operator *source, int64_t position);
@@ -184,6 +183,7 @@ typedef struct flow_task {
     uint64_t commit_rows_max;  /* lowered when a commit was too large */
     int64_t commit_started_ns;
     bool is_committing;
+    bool commits_start;        /* the position itself is to be committed */
 
     /* Restoring. */
     bus_reader *changelog;

@@ -21,7 +21,7 @@ typedef struct source {
     int32_t timestamp_column;
     bus_block *block;   /* being read, or NULL */
     uint32_t block_at;
-    int64_t position, first_offset;
+    int64_t position;
     uint64_t seq;
     weir_buffer headers;
     weir_bytes inner_keys[DATA_BATCH_ROWS_MAX]; /* windowed keys without their window */
@@ -271,7 +271,6 @@ static weir_status fill(source *self, bus_reader *reader, uint32_t rows_max, dat
             WEIR_TRY(self->context->bus->vtable->reader_next(reader, &self->block));
             if (!self->block) break;
             self->block_at = 0;
-            if (self->first_offset < 0 && self->block->count) self->first_offset = self->block->rows[0].offset;
             if (self->block->count == 0) {
                 finish_block(self);
                 continue;
@@ -303,9 +302,6 @@ weir_status flow_source_fill(data_operator *base, bus_reader *reader, uint32_t r
 }
 
 int64_t flow_source_position(const data_operator *base) { return ((const source *)(const void *)base)->position; }
-int64_t flow_source_first_offset(const data_operator *base) {
-    return ((const source *)(const void *)base)->first_offset;
-}
 bool flow_source_has_rows(const data_operator *base) { return ((const source *)(const void *)base)->block != NULL; }
 
 void flow_source_reset(data_operator *base, int64_t position) {
@@ -352,7 +348,7 @@ weir_status flow_source_create(flow_context *context, const flow_step *step, dat
     self->topic = context->sub->input;
     self->wants_headers = sink_wants_headers(context->plan);
     self->timestamp_column = self->is_source ? step->node->source.timestamp_column : -1;
-    self->position = self->first_offset = -1;
+    self->position = -1;
     weir_buffer_init(&self->headers, context->account, HEADERS_BYTES_MAX);
     weir_status status = open_decoder(self, DATA_ROLE_KEY, &self->key_decoder);
     if (!weir_failed(status)) status = open_decoder(self, DATA_ROLE_VALUE, &self->value_decoder);

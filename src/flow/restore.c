@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+enum { PART_BYTES_MAX = 200 };
+
 static void post_blocking(flow_task *task, io_job *job) {
     io_post(task->runtime->world->executor, task->blocking, job);
 }
@@ -69,6 +71,9 @@ static weir_status replay(flow_task *task, bool *is_done) {
     bus_block *block;
     WEIR_TRY(topics->reader_next(task->changelog, &block));
     const int64_t end = topics->reader_end(task->changelog);
+    /* Retention may have emptied the changelog: then reading begins, and ends, behind what was asked for. */
+    const int64_t start = topics->reader_start(task->changelog);
+    if (task->changelog_position < start) task->changelog_position = start;
     if (task->from_snapshot && end >= 0 && task->changelog_position > end) {
         if (block) data_buffer_release(&block->buffer);
         return begin_again(task, "it is ahead of the changelog");
@@ -246,6 +251,18 @@ void flow_snapshot_consider(flow_task *task, bool is_final) {
     send_chunk(task);
 }
 
+/* A name as one part of a path: whatever could leave the folder, or not be a file name, becomes %XX. */
+static void path_part(char *target, size_t size, const char *name) {
+    size_t at = 0;
+    for (const char *c = name; *c && at + 4 <= size; c++) {
+        const bool is_plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+                              *c == '_' || *c == '-' || (*c == '.' && at > 0);
+        if (is_plain) target[at++] = *c;
+        else at += (size_t)snprintf(target + at, size - at, "%%%02X", (unsigned char)*c);
+    }
+    target[at] = 0;
+}
+
 void flow_restore_init(flow_task *task) {
     io_job_init(&task->load, load_run);
     io_job_init(&task->loaded, loaded_run);
@@ -253,9 +270,11 @@ void flow_restore_init(flow_task *task) {
     io_job_init(&task->snapshot.write, write_run);
     io_job_init(&task->snapshot.written, written_run);
     if (!task->runtime->state_directory || !changelog_of(task)) return;
-    const int length = snprintf(task->path, sizeof task->path, "%s/%s/%s-%d", task->runtime->state_directory,
-                                task->context.plan->topology->query_id,
-                                task->context.sub->aggregate->node->aggregate.store, task->context.partition);
+    char query[PART_BYTES_MAX], store[PART_BYTES_MAX];
+    path_part(query, sizeof query, task->context.plan->topology->query_id);
+    path_part(store, sizeof store, task->context.sub->aggregate->node->aggregate.store);
+    const int length = snprintf(task->path, sizeof task->path, "%s/%s/%s-%d", task->runtime->state_directory, query,
+                                store, task->context.partition);
     if (length >= (int)sizeof task->path) task->path[0] = 0;
 }
 
@@ -276,8 +295,9 @@ static void remove_one(const char *name, void *arg) {
 }
 
 weir_status flow_files_remove(io_files *files, const char *state_directory, const char *query_id) {
-    char folder[1024];
-    if (snprintf(folder, sizeof folder, "%s/%s", state_directory, query_id) >= (int)sizeof folder)
+    char query[PART_BYTES_MAX], folder[1024];
+    path_part(query, sizeof query, query_id);
+    if (snprintf(folder, sizeof folder, "%s/%s", state_directory, query) >= (int)sizeof folder)
         return weir_fail(WEIR_INVALID, "the path of the snapshots of %s is too long", query_id);
     removal work = {.files = files, .folder = folder};
     weir_status status = io_list(files, folder, remove_one, &work);

@@ -125,12 +125,15 @@ static void publish_position(flow_task *task) {
     tell_gauge(task, FLOW_METRIC_LAG, lag, &task->told_lag);
 }
 
-static bool has_work(const flow_task *task) { return task->context.rows_taken > 0; }
+static bool has_work(const flow_task *task) {
+    return task->context.rows_taken > 0 || task->commits_start;
+}
 
 /* The commit is durable, or there was none to make. */
 static void work_is_done(flow_task *task) {
     task->committed = flow_source_position(task->chain.operators[0]);
     task->context.rows_taken = 0;
+    task->commits_start = false;
     if (task->chain.aggregate) {
         uint64_t expired;
         task->records_since_snapshot += state_change_count(flow_aggregate_store(task->chain.aggregate));
@@ -158,6 +161,18 @@ static weir_status open_reader(flow_task *task) {
         task->runtime->task_bytes_max / AHEAD_SHARE, &task->step, &task->reader);
 }
 
+/* Where a task without committed offset begins is known once its reader knows. One that begins at the latest offset
+ * commits that, so that a crash before its first rows does not move its beginning. */
+static void learn_start(flow_task *task) {
+    if (task->committed >= 0) return;
+    const flow_topology *topology = task->context.plan->topology;
+    task->committed = task->runtime->bus->vtable->reader_start(task->reader);
+    if (task->committed < 0) return;
+    if (flow_source_position(task->chain.operators[0]) < 0)
+        flow_source_reset(task->chain.operators[0], task->committed);
+    task->commits_start = topology->group && !topology->from_earliest && task->context.sub->is_first;
+}
+
 static weir_status begin_commit(flow_task *task) {
     if (!task->context.sub->has_commit || task->context.commit) return weir_ok();
     bus *topics = task->runtime->bus;
@@ -174,13 +189,13 @@ static void roll_back(flow_task *task, weir_status why, uint64_t tried) {
     }
     const bus_vtable *topics = task->runtime->bus->vtable;
     data_operator *source = task->chain.operators[0];
+    learn_start(task);
     task->commit_rows_max = tried / 2;
     if (task->context.commit) topics->commit_free(task->context.commit);
     task->context.commit = NULL;
     task->context.counts = (flow_counters){0};
     task->context.rows_taken = 0;
     if (task->chain.aggregate) flow_aggregate_rolled_back(task->chain.aggregate);
-    if (task->committed < 0) task->committed = flow_source_first_offset(source);
     flow_source_reset(source, task->committed);
     topics->reader_close(task->reader);
     task->reader = NULL;
@@ -309,6 +324,7 @@ static void step_run(io_job *job) {
     if (task->is_closing) return;
     if (has_more_to_read) flow_task_wake(task);
     if (task->is_committing) return;
+    learn_start(task);
     if (atomic_load(&task->stop_requested)) stop_in_order(task);
     else if (has_work(task) && commit_is_due(task)) commit(task);
     else take_and_process(task);
@@ -328,6 +344,7 @@ void flow_task_restored(flow_task *task) {
     publish_position(task);
     task->snapshot_at_ns = io_now_ns(task->runtime->world->clock);
     report(task, FLOW_TASK_RUNNING);
+    flow_source_reset(task->chain.operators[0], task->committed);
     flow_task_wake(task);
 }
 
