@@ -74,12 +74,6 @@ static const func_expr *negate_if(sql_scope *scope, bool negated, const func_exp
     return negated ? over(scope, FUNC_NOT, data_type_of(DATA_BOOLEAN), &operand, 1) : operand;
 }
 
-static const func_expr *typed_null(sql_scope *scope, const data_type *type) {
-    func_expr *expr = new_expr(scope, FUNC_LITERAL, type);
-    expr->value = (func_value){.type = type, .is_null = true};
-    return expr;
-}
-
 /* A whole number as a literal of a wider type; NULL when it is not one. */
 static const func_expr *widened_literal(sql_scope *scope, const func_expr *literal, const data_type *target) {
     if (literal->kind != FUNC_LITERAL || literal->type->kind != DATA_INT || literal->value.is_null) return NULL;
@@ -91,6 +85,20 @@ static const func_expr *widened_literal(sql_scope *scope, const func_expr *liter
     else
         wide->value.float64 = literal->value.int32;
     return wide;
+}
+
+/* x > 2 with x BIGINT compares with the BIGINT 2: a literal takes the wider type here and needs no cast a row. */
+static void widen_literals(sql_scope *scope, const func_expr **left, const func_expr **right) {
+    const func_expr *wide = widened_literal(scope, *left, (*right)->type);
+    if (wide != NULL) *left = wide;
+    wide = widened_literal(scope, *right, (*left)->type);
+    if (wide != NULL) *right = wide;
+}
+
+static const func_expr *typed_null(sql_scope *scope, const data_type *type) {
+    func_expr *expr = new_expr(scope, FUNC_LITERAL, type);
+    expr->value = (func_value){.type = type, .is_null = true};
+    return expr;
 }
 
 static const func_expr *cast_to(sql_scope *scope, const sql_expr *at, const func_expr *argument,
@@ -260,6 +268,7 @@ static const func_expr *compare(sql_scope *scope, const sql_expr *at, const char
     if (right->type->kind == DATA_DATE && left != NULL && left->type->kind == DATA_TIMESTAMP)
         right = cast_to(scope, right_expr, right, left->type);
     if (left == NULL || right == NULL) return NULL;
+    widen_literals(scope, &left, &right);
     const func_expr *arguments[] = {left, right};
     return call(scope, at, operator, arguments, 2);
 }
@@ -286,7 +295,16 @@ static const func_expr *type_in_item(sql_scope *scope, const sql_expr *expr, con
     const bool parses = left->type != NULL && item->kind == SQL_STRING && !is_event_time(left) &&
                         (data_type_is_number(left->type) || left->type->kind == DATA_BOOLEAN);
     right = parses ? sql_parsed_literal(of(scope), item, left->type) : sql_type_expr(scope, item);
-    return right == NULL ? NULL : compare(scope, expr, "=", expr->items[0], left, item, right);
+    if (right == NULL) return NULL;
+    if (left->type != NULL && right->type != NULL && right->type->kind != DATA_STRING &&
+        !comparable(left->type, right->type, true)) {
+        weir_arena *arena = of(scope)->arena;
+        sql_fail_at(of(scope), item->offset, "Invalid Predicate: operator does not exist: %s = %s (%s)",
+                    sql_type_text(arena, left->type), sql_type_text(arena, right->type), sql_expr_text(arena, item));
+        sql_error_hint(of(scope)->error, "You might need to add explicit type casts.");
+        return NULL;
+    }
+    return compare(scope, expr, "=", expr->items[0], left, item, right);
 }
 
 static const func_expr *type_in(sql_scope *scope, const sql_expr *expr) {
@@ -543,25 +561,30 @@ static const func_expr *type_binary(sql_scope *scope, const sql_expr *expr) {
     weir_arena *arena = of(scope)->arena;
     const data_type *a = typed[0]->type, *b = typed[1]->type;
     const bool text = a != NULL && b != NULL && a->kind == DATA_STRING && b->kind == DATA_STRING;
-    if (strcmp(operator, "||") == 0 || (text && operator[0] == '+')) return call(scope, expr, "CONCAT", typed, 2);
+    if (strcmp(operator, "||") == 0 || (text && operator[0] == '+')) return call(scope, expr, operator, typed, 2);
     if (a == NULL || b == NULL || !data_type_is_number(a) || !data_type_is_number(b))
         return fail_type(scope, expr->offset, "Error processing expression: %s. Unsupported arithmetic types. %s %s",
                          sql_expr_text(arena, expr), sql_type_text(arena, a), sql_type_text(arena, b));
+    widen_literals(scope, &typed[0], &typed[1]);
     return call(scope, expr, operator, typed, 2);
 }
 
-/* -x is 0 - x for integers and doubles, exactly; a decimal keeps its type. */
+/* The catalogue has no unary minus: -x is -1 * x, which is exact for every number. */
 static const func_expr *type_negate(sql_scope *scope, const sql_expr *expr) {
     const func_expr *operand = sql_type_expr(scope, expr->items[0]);
     if (operand == NULL) return NULL;
     if (operand->type == NULL || !data_type_is_number(operand->type))
         return fail_type(scope, expr->offset, "Negation on unsupported type: %s",
                          sql_type_text(of(scope)->arena, operand->type));
-    func_expr *zero = new_expr(scope, FUNC_LITERAL, operand->type);
-    zero->value = (func_value){.type = operand->type};
-    const func_expr *arguments[] = {zero, operand};
-    const func_expr *difference = call(scope, expr, "-", arguments, 2);
-    return difference == NULL ? NULL : cast_to(scope, expr, difference, operand->type);
+    func_expr *minus_one = new_expr(scope, FUNC_LITERAL, data_type_of(DATA_INT));
+    minus_one->value = (func_value){.type = minus_one->type, .int32 = -1};
+    if (operand->type->kind == DATA_DECIMAL) { /* the product keeps the scale, and gets its old precision back */
+        minus_one->type = minus_one->value.type = data_type_decimal(of(scope)->arena, 1, 0);
+        minus_one->value.decimal = -1;
+    }
+    const func_expr *arguments[] = {minus_one, operand};
+    const func_expr *product = call(scope, expr, "*", arguments, 2);
+    return product == NULL ? NULL : cast_to(scope, expr, product, operand->type);
 }
 
 static const func_expr *type_logic(sql_scope *scope, const sql_expr *expr) {

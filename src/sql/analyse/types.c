@@ -270,8 +270,9 @@ const func_expr *sql_parsed_literal(sql_analyser *a, const sql_expr *literal, co
     }
     }
     if (valid) return expr;
-    sql_fail_at(a, literal->offset, "invalid input syntax for type %s: \"%.*s\".", sql_type_text(a->arena, target),
-                (int)(literal->text.size > 60 ? 60 : literal->text.size), (const char *)literal->text.data);
+    sql_fail_at(a, literal->offset, "Invalid Predicate: invalid input syntax for type %s: \"%.*s\".",
+                sql_type_text(a->arena, target), (int)(literal->text.size > 60 ? 60 : literal->text.size),
+                (const char *)literal->text.data);
     return NULL;
 }
 

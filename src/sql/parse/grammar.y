@@ -137,13 +137,13 @@ statement(S) ::= INSERT INTO name(N) with(W) query(Q). {
     S = sql_build_statement(p, SQL_INSERT_SELECT);
     S->name = N; S->properties = W.items; S->property_count = W.count; S->query = Q;
 }
-statement(S) ::= INSERT INTO name(N) VALUES LP exprs(V) RP. {
+statement(S) ::= INSERT INTO name(N) VALUES(T) LP exprs(V) RP. {
     S = sql_build_statement(p, SQL_INSERT_VALUES);
-    S->name = N; S->values = V;
+    S->name = N; S->values = V; S->values.offset = T.offset;
 }
-statement(S) ::= INSERT INTO name(N) LP name_list(C) RP VALUES LP exprs(V) RP. {
+statement(S) ::= INSERT INTO name(N) LP name_list(C) RP VALUES(T) LP exprs(V) RP. {
     S = sql_build_statement(p, SQL_INSERT_VALUES);
-    S->name = N; S->names = C.items; S->name_count = C.count; S->values = V;
+    S->name = N; S->names = C.items; S->name_count = C.count; S->values = V; S->values.offset = T.offset;
 }
 statement(S) ::= query(Q). { S = sql_build_statement(p, SQL_SELECT); S->query = Q; }
 statement(S) ::= show subject(K) extended(E). { S = sql_build_statement(p, SQL_SHOW); S->subject = K; S->extended = E; }
