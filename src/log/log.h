@@ -61,12 +61,16 @@ typedef struct log_start_report {
 /* Opens or creates the data folder. Fails with one clear line: BUSY (another server has it), UNSUPPORTED (made by a
  * newer weir), REFUSED (not writable), CORRUPT (what the checkpoint or journal promise is not there), IO. */
 weir_status log_open(log_store **store, const log_config *config, log_start_report *report) WEIR_MUST_USE;
+/* From the lane, once: takes no more groups, finishes what runs in the background (rounds, segments, flushes,
+ * deletions) and then posts `stopped`. Groups that wait for a round are done before. Needed before log_close() and
+ * log_abandon(), unless the store was never used or the world that ran its jobs is gone (a simulated crash). */
+void log_stop(log_store *store, io_job *stopped);
 /* Flushes and syncs everything, marks the folder clean. Every group, read and waiter is done before. */
 weir_status log_close(log_store *store) WEIR_MUST_USE;
 /* Ends without flushing, as a crash would; for tests of recovery and for a store whose journal failed. */
 void log_abandon(log_store *store);
 
-/* ---- partitions --------------------------------------------------------------------------------------------------- */
+/* ---- partitions -------------------------------------------------------------------------------------------------- */
 
 typedef struct log_partition_id {
     uint8_t topic_id[16];
@@ -81,6 +85,7 @@ typedef struct log_partition_config { /* per topic; may be changed while open */
  * disk holds of it is verified before its first answer. `topic` is copied; the folder is `<topic>-<partition>`. */
 weir_status log_partition_open(log_store *store, const log_partition_id *id, const char *topic,
                                const log_partition_config *config, log_partition **partition) WEIR_MUST_USE;
+void log_partition_configure(log_partition *partition, const log_partition_config *config);
 /* Deletes its files in the background. Groups in flight are finished first; later calls fail with NOT_FOUND. The
  * pointer is dead when this returns. Waiters are woken. */
 void log_partition_delete(log_partition *partition);
@@ -95,12 +100,12 @@ uint64_t log_size_bytes(const log_partition *partition);
 /* KIP-101: the end offset of the largest epoch <= `epoch`, and that epoch; -1/-1 when unknown. */
 void log_epoch_end(const log_partition *partition, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
 
-/* ---- appending ---------------------------------------------------------------------------------------------------- */
+/* ---- appending --------------------------------------------------------------------------------------------------- */
 
 typedef struct log_batch { /* one append to one partition */
     log_partition *partition;
-    uint8_t *bytes;        /* one whole record batch, CRC verified by the caller; base offset and leader epoch are set in
-                              place (both lie outside the CRC); borrowed during log_append() only */
+    uint8_t *bytes; /* one whole record batch, CRC verified by the caller; base offset and leader epoch are set in
+                       place (both lie outside the CRC); borrowed during log_append() only */
     size_t size;
     int64_t base_offset;   /* out: assigned */
     int64_t end_offset;    /* out: base + last offset delta + 1 */
@@ -110,8 +115,8 @@ typedef struct log_group log_group;
 struct log_group { /* caller's storage until done() */
     log_batch *batches;    /* may name one partition several times; applied in order */
     size_t count;
-    /* On the lane, never inside log_append(): OK = durable and below the high watermark. A failure means that nothing of
-     * the group is visible and that it may or may not appear after a restart. */
+    /* On the lane, never inside log_append(): OK = durable and below the high watermark. A failure means that nothing
+     * of the group is visible and that it may or may not appear after a restart. */
     void (*done)(log_group *group, weir_status status);
     log_group *next;       /* private */
     uint64_t round;        /* private */
@@ -133,7 +138,7 @@ struct log_barrier {
 };
 void log_when_durable(log_partition *partition, log_barrier *barrier);
 
-/* ---- idempotent producers (KIP-98) ---------------------------------------------------------------------------------- */
+/* ---- idempotent producers (KIP-98) ------------------------------------------------------------------------------- */
 
 typedef enum log_sequence_verdict {
     LOG_SEQUENCE_NEXT,         /* in order: append it */
@@ -143,13 +148,13 @@ typedef enum log_sequence_verdict {
     LOG_SEQUENCE_UNKNOWN       /* sequence > 0 from a producer without state: UNKNOWN_PRODUCER_ID */
 } log_sequence_verdict;
 
-/* Judges a batch's (producer id, epoch, base sequence, count) against the partition's producer state, which log_append()
- * updates from the batch headers and which is recovered with the log. Batches without producer id are NEXT. May need
- * the partition to be verified; then it fails with BUSY and posts `retry` to the lane when it is. */
+/* Judges a batch's (producer id, epoch, base sequence, count) against the partition's producer state, which
+ * log_append() updates from the batch headers and which is recovered with the log. Batches without producer id are
+ * NEXT. May need the partition to be verified; then it fails with BUSY and posts `retry` to the lane when it is. */
 weir_status log_check_sequence(log_partition *partition, const uint8_t *batch, size_t size, io_job *retry,
                                log_sequence_verdict *verdict, int64_t *duplicate_offset) WEIR_MUST_USE;
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 typedef struct log_read log_read;
 struct log_read { /* caller's storage until done() and log_read_release() */
@@ -157,8 +162,8 @@ struct log_read { /* caller's storage until done() and log_read_release() */
     int64_t offset;       /* first offset wanted */
     size_t max_bytes;     /* whole batches up to this; the first batch is returned even if larger */
     bool ahead;           /* may see what is appended but not yet durable: embedded tasks only */
-    void (*done)(log_read *read, weir_status status); /* on the lane, never inside log_read_start(); OUT_OF_RANGE: offset below
-                                                         start or above the end */
+    void (*done)(log_read *read, weir_status status); /* on the lane, never inside log_read_start(); OUT_OF_RANGE:
+                                                         offset below start or above the end */
     weir_bytes bytes;     /* out: whole batches, the first one contains `offset`; empty at the end; until release */
     int64_t end_offset;   /* out: next offset to read after `bytes` */
     void *private_owner;

@@ -1,0 +1,142 @@
+/* Open segment files, at most so many: the least recently used idle one is closed for the next. Named by the serial
+ * number of the partition, not by path, so that a deleted topic's files are never taken for its successor's. The only
+ * part of the module that two lanes share, hence the mutex; it is never held across a call that can wait. */
+#include "log/log_int.h"
+
+struct log_descriptor {
+    io_file *file;
+    unsigned users;
+    bool forgotten; /* out of the map: closed by its last user */
+    log_descriptor *previous, *next;
+    uint8_t key[17];
+};
+
+static void make_key(uint8_t key[17], uint64_t serial, int64_t base, log_file_kind kind) {
+    memcpy(key, &serial, 8);
+    memcpy(key + 8, &base, 8);
+    key[16] = (uint8_t)kind;
+}
+
+void log_descriptors_init(log_descriptors *descriptors, io_files *files, weir_account *account, size_t open_max) {
+    *descriptors = (log_descriptors){.files = files, .account = account, .open_max = open_max};
+    pthread_mutex_init(&descriptors->mutex, NULL);
+    weir_map_init(&descriptors->map, account);
+}
+
+static void unlink_idle(log_descriptors *descriptors, log_descriptor *descriptor) {
+    if (descriptor->previous) descriptor->previous->next = descriptor->next;
+    else descriptors->first = descriptor->next;
+    if (descriptor->next) descriptor->next->previous = descriptor->previous;
+    else descriptors->last = descriptor->previous;
+    descriptor->previous = descriptor->next = NULL;
+}
+
+static void link_idle(log_descriptors *descriptors, log_descriptor *descriptor) {
+    descriptor->previous = descriptors->last;
+    descriptor->next = NULL;
+    if (descriptors->last) descriptors->last->next = descriptor;
+    else descriptors->first = descriptor;
+    descriptors->last = descriptor;
+}
+
+void log_descriptors_deinit(log_descriptors *descriptors) {
+    weir_bytes key;
+    void *value;
+    for (size_t at = 0; weir_map_next(&descriptors->map, &at, &key, &value);) {
+        log_descriptor *descriptor = value;
+        weir_assert(descriptor->users == 0);
+        io_close(descriptors->files, descriptor->file);
+        weir_free(descriptors->account, descriptor);
+    }
+    weir_map_deinit(&descriptors->map);
+    pthread_mutex_destroy(&descriptors->mutex);
+}
+
+static log_descriptor *take_known(log_descriptors *descriptors, const uint8_t key[17]) {
+    log_descriptor *found = weir_map_get(&descriptors->map, weir_bytes_of(key, 17));
+    if (found && found->users++ == 0) unlink_idle(descriptors, found);
+    return found;
+}
+
+weir_status log_descriptor_take(log_partition *partition, int64_t base, log_file_kind kind, bool create,
+                                log_descriptor **descriptor, io_file **file) {
+    log_descriptors *descriptors = &partition->store->descriptors;
+    uint8_t key[17];
+    make_key(key, partition->serial, base, kind);
+    pthread_mutex_lock(&descriptors->mutex);
+    log_descriptor *found = take_known(descriptors, key);
+    log_descriptor *surplus = NULL;
+    if (!found && descriptors->open_count >= descriptors->open_max && descriptors->first) {
+        surplus = descriptors->first;
+        unlink_idle(descriptors, surplus);
+        weir_map_remove(&descriptors->map, weir_bytes_of(surplus->key, 17));
+        descriptors->open_count--;
+    }
+    pthread_mutex_unlock(&descriptors->mutex);
+    if (surplus) {
+        io_close(descriptors->files, surplus->file);
+        weir_free(descriptors->account, surplus);
+    }
+    if (!found) {
+        char path[LOG_PATH_MAX];
+        WEIR_TRY(log_segment_path(partition, base, kind, path));
+        io_file *opened;
+        WEIR_TRY(io_open(descriptors->files, path, IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0u), &opened));
+        pthread_mutex_lock(&descriptors->mutex);
+        found = take_known(descriptors, key); /* another lane may have been quicker */
+        io_file *spare = found ? opened : NULL;
+        if (!found) {
+            found = weir_alloc(descriptors->account, sizeof *found);
+            found->file = opened;
+            found->users = 1;
+            memcpy(found->key, key, 17);
+            weir_map_put(&descriptors->map, weir_bytes_of(key, 17), found);
+            descriptors->open_count++;
+        }
+        pthread_mutex_unlock(&descriptors->mutex);
+        if (spare) io_close(descriptors->files, spare);
+    }
+    *descriptor = found;
+    *file = found->file;
+    return weir_ok();
+}
+
+void log_descriptor_give(log_partition *partition, log_descriptor *descriptor) {
+    log_descriptors *descriptors = &partition->store->descriptors;
+    pthread_mutex_lock(&descriptors->mutex);
+    weir_assert(descriptor->users > 0);
+    const bool last = --descriptor->users == 0;
+    const bool gone = last && descriptor->forgotten;
+    if (last && !gone) link_idle(descriptors, descriptor);
+    pthread_mutex_unlock(&descriptors->mutex);
+    if (gone) {
+        io_close(descriptors->files, descriptor->file);
+        weir_free(descriptors->account, descriptor);
+    }
+}
+
+void log_descriptors_forget(log_partition *partition) {
+    log_descriptors *descriptors = &partition->store->descriptors;
+    log_descriptor *closing = NULL;
+    weir_bytes key;
+    void *value;
+    pthread_mutex_lock(&descriptors->mutex);
+    for (size_t at = 0; weir_map_next(&descriptors->map, &at, &key, &value);) {
+        log_descriptor *descriptor = value;
+        if (memcmp(descriptor->key, &partition->serial, 8) != 0) continue;
+        weir_map_remove(&descriptors->map, weir_bytes_of(descriptor->key, sizeof descriptor->key));
+        descriptors->open_count--;
+        descriptor->forgotten = true;
+        if (descriptor->users > 0) continue;
+        unlink_idle(descriptors, descriptor);
+        descriptor->next = closing;
+        closing = descriptor;
+    }
+    pthread_mutex_unlock(&descriptors->mutex);
+    while (closing) {
+        log_descriptor *next = closing->next;
+        io_close(descriptors->files, closing->file);
+        weir_free(descriptors->account, closing);
+        closing = next;
+    }
+}
