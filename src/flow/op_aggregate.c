@@ -85,13 +85,19 @@ static weir_status results_begin(aggregate *self, bool with_old, results *into) 
     return flow_no_memory("results");
 }
 
+/* A state without a result in its column's type (a sum that outgrew its DECIMAL) gives NULL, as an expression would. */
 static weir_status finish_states(const aggregate *self, const uint8_t *state, data_vector **columns, uint32_t row,
                                  weir_arena *arena) {
     const flow_layout *layout = &self->step->layout;
     for (uint32_t i = 0; i < self->node->aggregate.aggregation_count; i++) {
+        const func_aggregate *function = self->node->aggregate.aggregations[i].aggregate;
         data_vector *column = columns[self->node->schema->key_count + i];
-        WEIR_TRY(
-            self->node->aggregate.aggregations[i].aggregate->finish(state + layout->offsets[i], column, row, arena));
+        const weir_status status = function->finish(state + layout->offsets[i], column, row, arena);
+        if (status.code == WEIR_NO_MEMORY) return status;
+        if (!weir_failed(status)) continue;
+        data_vector_set_null(column, row);
+        self->context->counts.errors_as_null++;
+        flow_row_error(self->context, status.code, "%s of %s is NULL: %s", function->name, self->base.id, status.text);
     }
     return weir_ok();
 }

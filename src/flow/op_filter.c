@@ -27,6 +27,7 @@ static weir_status filter_stream(filter *self, data_batch *batch) {
     func_errors errors = {0};
     WEIR_TRY(drop_tombstones(batch));
     WEIR_TRY(func_filter(self->step->condition, batch, &errors));
+    self->context->counts.errors_as_null += errors.caught;
     for (uint32_t row = 0; errors.count && row < batch->rows; row++) {
         if (!data_bit(errors.bits, row)) continue;
         flow_row_error(self->context, WEIR_INVALID, "%s dropped a row of partition %d, offset %lld: %s", self->base.id,

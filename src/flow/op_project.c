@@ -51,6 +51,7 @@ static weir_status compute(project *self, data_batch *batch, data_vector **input
         func_errors errors = {0};
         const data_selection *over = i < schema->key_count ? &batch->selection : &rows;
         WEIR_TRY(flow_run_over(self->step->columns[i], batch, input, *over, &columns[i], &errors));
+        self->context->counts.errors_as_null += errors.caught;
         if (errors.count) note_errors(self, batch, i, &errors, columns[i]);
     }
     *made = columns;

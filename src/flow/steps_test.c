@@ -406,6 +406,86 @@ static void windowed_source_keeps_its_windows(void **unused) {
     story_end(&s);
 }
 
+/* Event time from text: by a pattern, or ISO 8601 without one; what is not a time is quarantined with the reason. */
+static void event_time_from_text(void **unused) {
+    (void)unused;
+    for (unsigned with_pattern = 0; with_pattern < 2; with_pattern++) {
+        story s;
+        story_begin(&s, 17, 1);
+        data_column columns[2] = {typed_source[0], typed_source[1]};
+        columns[1].type = data_type_of(DATA_STRING);
+        const data_schema schema = {columns, 2, 1};
+        s.nodes[0] = source_node();
+        s.nodes[0].schema = &schema;
+        s.nodes[0].source.topic = topic_of("in", &schema);
+        s.nodes[0].source.timestamp_column = 1;
+        s.nodes[0].source.timestamp_format = with_pattern ? "dd/MMM/yyyy:HH:mm:ss Z" : NULL;
+        s.nodes[1] = (flow_node){.kind = FLOW_SINK, .id = "Sink-0", .input = &s.nodes[0], .schema = &schema,
+                                 .sink = {.topic = topic_of("out", &schema)}};
+        s.topology = (flow_topology){.query_id = "CSAS_T_0", .group = "CSAS_T_0", .from_earliest = true,
+                                     .root = &s.nodes[1], .node_count = 2};
+        const char *const good = with_pattern ? "24/Nov/2026:10:00:01 +0100" : "2026-11-24T10:00:01+01:00";
+        static const char *const bad[] = {"yesterday", "24-11-2026", "99/Nov/2026:10:00:01 +0100"};
+        for (unsigned i = 0; i < 40; i++) {
+            const bus_row row = {.timestamp_ms = 1, .key = weir_bytes_text("k"),
+                                 .value = weir_bytes_text(i % 4 ? good : bad[i / 4 % 3])};
+            test_bus_produce(&s.bus, "in", 0, &row);
+        }
+        query_begin(&s);
+        settle(&s);
+        const test_partition *out = &test_bus_topic(&s.bus, "out")->partitions[0];
+        assert_int_equal(out->count, 30);
+        for (unsigned i = 0; i < 30; i++) assert_int_equal(out->records[i].timestamp_ms, 1795510801000);
+        assert_int_equal(test_bus_topic(&s.bus, "bad")->partitions[0].count, 10);
+        story_end(&s);
+    }
+}
+
+/* The catalogue's own aggregates, over negative and NULL values, through a restart in the middle. */
+static void catalogue_aggregates_survive_a_restart(void **unused) {
+    (void)unused;
+    static const char *const names[] = {"COUNT", "SUM", "MIN", "MAX", "AVG"};
+    story s;
+    story_begin(&s, 18, 1);
+    build_aggregate(&s, &windows[0], false);
+    data_column columns[6] = {typed_source[0]};
+    flow_aggregation aggregations[5];
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(func_aggregate_find(names[i], data_type_of(DATA_BIGINT), &aggregations[i].aggregate).code,
+                         WEIR_OK);
+        aggregations[i].argument = 1;
+        columns[i + 1] = (data_column){.name = names[i], .role = DATA_ROLE_VALUE,
+                                       .type = data_type_of(i < 4 ? DATA_BIGINT : DATA_DOUBLE)};
+    }
+    const data_schema schema = {columns, 6, 1};
+    s.nodes[1].schema = s.nodes[2].schema = &schema;
+    s.nodes[1].aggregate.aggregations = aggregations;
+    s.nodes[1].aggregate.aggregation_count = 5;
+    s.nodes[2].sink.topic.schema = &schema;
+    int64_t count = 0, sum = 0, min = INT64_MAX, max = INT64_MIN;
+    for (unsigned half = 0; half < 2; half++) {
+        for (unsigned i = 0; i < 100; i++) {
+            const int64_t v = (int64_t)draw(2000) - 1000;
+            char value[48];
+            if (i % 9) snprintf(value, sizeof value, "%lld,%u", (long long)v, i);
+            else snprintf(value, sizeof value, ",%u", i);
+            if (i % 9) count++, sum += v, min = v < min ? v : min, max = v > max ? v : max;
+            const bus_row row = {.timestamp_ms = 1, .key = weir_bytes_text("k"), .value = weir_bytes_text(value)};
+            test_bus_produce(&s.bus, "in", 0, &row);
+        }
+        query_begin(&s);
+        settle(&s);
+        query_end(&s);
+    }
+    char expected[128], average[WEIR_F64_TEXT_MAX + 1];
+    average[weir_format_f64(average, (double)sum / (double)count)] = 0;
+    snprintf(expected, sizeof expected, "%lld,%lld,%lld,%lld,%s", (long long)count, (long long)sum, (long long)min,
+             (long long)max, average);
+    const test_partition *out = &test_bus_topic(&s.bus, "out")->partitions[0];
+    assert_true(weir_bytes_equal_text(test_record_value(&out->records[out->count - 1]), expected));
+    story_end(&s);
+}
+
 int main(void) {
     weir_trace_set_level(WEIR_ERROR);
     const struct CMUnitTest tests[] = {
@@ -417,6 +497,8 @@ int main(void) {
         cmocka_unit_test(reads_pass_the_nodes_above_the_aggregate),
         cmocka_unit_test(group_by_expression_over_partitions),
         cmocka_unit_test(windowed_source_keeps_its_windows),
+        cmocka_unit_test(event_time_from_text),
+        cmocka_unit_test(catalogue_aggregates_survive_a_restart),
     };
     return cmocka_run_group_tests_name("flow/steps", tests, NULL, NULL);
 }
