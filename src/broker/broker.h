@@ -24,6 +24,7 @@
 #ifndef WEIR_BROKER_BROKER_H
 #define WEIR_BROKER_BROKER_H
 
+#include "base/arena.h"
 #include "base/option.h"
 #include "guard/guard.h"
 #include "io/io.h"
@@ -135,7 +136,6 @@ struct broker_create_topic {
     char message[256];           /* out: what is wrong, "" when nothing is */
     uint8_t topic_id[16];        /* out, also for one that exists */
     int32_t partitions;          /* out */
-    struct broker_topic_change *change; /* private */
 };
 /* The topic's record becomes durable, then the topic visible. */
 void broker_topic_create(broker *broker, broker_create_topic *create);
@@ -148,7 +148,6 @@ struct broker_delete_topic {
     void (*done)(broker_delete_topic *del);
     broker_error error;          /* out */
     char found_name[BROKER_TOPIC_NAME_MAX + 1]; /* out */
-    struct broker_topic_change *change; /* private */
 };
 void broker_topic_delete(broker *broker, broker_delete_topic *del);
 
@@ -163,7 +162,6 @@ struct broker_alter_topic { /* partitions and configs of a topic */
     void (*done)(broker_alter_topic *alter);
     broker_error error;          /* out */
     char message[256];           /* out */
-    struct broker_topic_change *change; /* private */
 };
 void broker_topic_alter(broker *broker, broker_alter_topic *alter);
 
@@ -207,7 +205,6 @@ typedef struct broker_produce_part {
     int64_t base_offset;         /* out; -1 on failure */
     int64_t append_time_ms;      /* out; -1 with create time */
     int64_t log_start_offset;    /* out */
-    struct broker_produce_append *append; /* private */
 } broker_produce_part;
 struct broker_produce {
     const guard_principal *principal;
@@ -217,9 +214,14 @@ struct broker_produce {
     bool auto_create;            /* makes missing topics when auto.create.topics.enable */
     bool zstd_allowed;           /* false: UNSUPPORTED_COMPRESSION_TYPE for zstd (produce before version 7) */
     void (*done)(broker_produce *produce);
+    /* Every part is in the log or refused: what is produced from here on comes after it. May run inside the call; NULL =
+     * not told. */
+    void (*appended)(broker_produce *produce);
     size_t waiting;              /* private, as all below */
+    size_t next_part;
     io_job job;
     broker *owner;
+    broker_produce *next;
 };
 /* Validates as Kafka's LogValidator: magic 2, checksum, counts, sequences, size (max.message.bytes), timestamp type and
  * bounds, codec; recompresses where compression.type names another codec. */
@@ -250,7 +252,9 @@ struct broker_atomic {
     void (*done)(broker_atomic *atomic);
     broker_error error;          /* out: NONE = all of it is durable; else nothing of it is visible */
     char message[160];           /* out */
-    struct broker_atomic_append *append; /* private */
+    io_job job;                  /* private, as all below */
+    broker *owner;
+    log_batch *log_batches;
 };
 /* Batches for many partitions and the group's offsets as one group of the log: all durable and visible together or not
  * at all. Batches of one partition keep their order. Fails with MESSAGE_TOO_LARGE above LOG_GROUP_BYTES_MAX. While the
@@ -270,8 +274,9 @@ typedef struct broker_fetch_part {
     int64_t log_start_offset;     /* out */
     weir_bytes bytes;             /* out: whole batches; until broker_fetch_release() */
     bool zstd_refused;            /* in: UNSUPPORTED_COMPRESSION_TYPE for a batch of zstd (fetch before version 10) */
-    bool read_pending;            /* private, as all below */
-    bool read_held;
+    bool read_held;               /* private, as all below */
+    int64_t seen_end;
+    uint64_t seen_size;
     log_read read;
     log_waiter waiter;
     broker_fetch *owner;
@@ -285,7 +290,6 @@ struct broker_fetch {
     int32_t max_bytes;            /* of all parts; the first batch of the first part that has one comes whole */
     void (*done)(broker_fetch *fetch);
     broker *broker;               /* private, as all below */
-    size_t reads_pending;
     size_t next_part;
     size_t bytes_read;
     int64_t deadline_ns;
@@ -337,6 +341,7 @@ struct broker_producer_id {
     int64_t id;                   /* out */
     int16_t epoch;                /* out */
     io_job job;                   /* private, as all below */
+    broker *broker;
     broker_producer_id *next;
 };
 /* Ids come in blocks whose records are durable before the first id of a block is handed out. */
@@ -375,8 +380,8 @@ struct broker_join {
     const broker_join_member *members;
     size_t member_count;
     io_job job;                   /* private, as all below */
-    char member_id_text[320];
-    broker_join *next;
+    broker *broker;
+    weir_arena arena;
 };
 void broker_group_join(broker *broker, broker_join *join);
 
@@ -397,7 +402,8 @@ struct broker_sync {
     weir_bytes out_protocol_type, out_protocol;
     weir_bytes assignment;
     io_job job;                   /* private, as all below */
-    broker_sync *next;
+    broker *broker;
+    weir_arena arena;
 };
 void broker_group_sync(broker *broker, broker_sync *sync);
 
@@ -425,30 +431,17 @@ struct broker_offset_commit {
     broker_offset *offsets;
     size_t offset_count;
     void (*done)(broker_offset_commit *commit); /* when durable; then each entry has its error */
-    struct broker_offset_append *append; /* private, as all below */
-    io_job job;
+    io_job job;                   /* private, as all below */
+    broker *broker;
 };
 void broker_offsets_commit(broker *broker, broker_offset_commit *commit);
 
-/* The committed offset, at once; NULL = none. The view is valid until the next call of the broker. */
-const broker_offset *broker_offset_find(broker *broker, weir_bytes group, weir_bytes topic, int32_t partition);
-/* Offsets that a power cut could still change are told only once they are durable: `done` waits for commits in flight. */
-typedef struct broker_offset_fetch broker_offset_fetch;
-struct broker_offset_fetch {
-    const guard_principal *principal;
-    weir_bytes group;
-    weir_bytes member_id;         /* data NULL = not checked */
-    int32_t member_epoch;
-    bool all;                     /* every offset of the group, else those asked for */
-    broker_offset *offsets;       /* in and out; with `all` set by the broker, valid during done() */
-    size_t offset_count;
-    void (*done)(broker_offset_fetch *fetch);
-    broker_error error;           /* out: of the group */
-    io_job job;                   /* private, as all below */
-    broker *broker;
-    broker_offset_fetch *next;
-};
-void broker_offsets_fetch(broker *broker, broker_offset_fetch *fetch);
+/* The committed offset, at once and durable; NULL = none. The view is valid until the next call of the broker. */
+const broker_offset *broker_offset_find(const broker *broker, weir_bytes group, weir_bytes topic, int32_t partition);
+/* All committed offsets of a group, one after another: *at begins as 0; NULL at the end. No call of the broker between. */
+const broker_offset *broker_offset_next(const broker *broker, weir_bytes group, size_t *at);
+/* May this principal read the group's offsets? */
+broker_error broker_offsets_readable(const broker *broker, const guard_principal *principal, weir_bytes group);
 
 typedef struct broker_group_member_info {
     weir_bytes member_id, instance_id, client_id, client_host;
@@ -472,8 +465,8 @@ struct broker_group_delete {
     weir_bytes group;
     void (*done)(broker_group_delete *del);
     broker_error error;           /* out: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, ... */
-    struct broker_offset_append *append; /* private, as all below */
-    io_job job;
+    io_job job;                   /* private, as all below */
+    broker *broker;
 };
 void broker_groups_delete(broker *broker, broker_group_delete *del);
 

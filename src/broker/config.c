@@ -1,0 +1,202 @@
+/* The tables of configs. Names, types and defaults are those of Kafka 4.3 (LogConfig, ServerConfigs); what weir decides
+ * differently says so in its line. */
+#include "base/text.h"
+#include "broker/broker_int.h"
+
+enum { TYPE_BOOLEAN = 1, TYPE_STRING = 2, TYPE_INT = 3, TYPE_LONG = 5, TYPE_DOUBLE = 6, TYPE_LIST = 7 };
+
+#define I64_MAX_TEXT "9223372036854775807"
+#define POLICIES "delete|compact|compact,delete|delete,compact|: what happens to old segments"
+#define CODECS "producer|uncompressed|none|gzip|snappy|lz4|zstd: how batches are stored; producer = as they came"
+
+const weir_option broker_properties[] = {
+    {"auto.create.topics.enable", WEIR_OPTION_BOOL, "true", "topics are made when a client first asks for them", 0, 0},
+    {"compression.gzip.level", WEIR_OPTION_I64, "-1", "default of topics", -1, 9},
+    {"compression.lz4.level", WEIR_OPTION_I64, "9", "default of topics", 1, 17},
+    {"compression.type", WEIR_OPTION_CHOICE, "producer", CODECS, 0, 0},
+    {"compression.zstd.level", WEIR_OPTION_I64, "3", "default of topics", -131072, 22},
+    {"default.replication.factor", WEIR_OPTION_I64, "1", "one node keeps one copy", 1, 1},
+    {"delete.topic.enable", WEIR_OPTION_BOOL, "true", "topics may be deleted", 0, 0},
+    {"fetch.max.bytes", WEIR_OPTION_SIZE, "57671680", "most bytes of one fetch", 1024, INT32_MAX},
+    {"group.initial.rebalance.delay.ms", WEIR_OPTION_I64, "0", "wait for more members before the first round; Kafka's default is 3000", 0, INT32_MAX},
+    {"group.max.session.timeout.ms", WEIR_OPTION_I64, "1800000", "longest session timeout a member may ask for", 1, INT32_MAX},
+    {"group.max.size", WEIR_OPTION_I64, "1000", "members of a group", 1, BROKER_GROUP_MEMBERS_MAX},
+    {"group.min.session.timeout.ms", WEIR_OPTION_I64, "6000", "shortest session timeout a member may ask for", 1, INT32_MAX},
+    {"log.cleaner.delete.retention.ms", WEIR_OPTION_I64, "86400000", "default of topics", 0, INT64_MAX},
+    {"log.cleaner.max.compaction.lag.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "default of topics", 1, INT64_MAX},
+    {"log.cleaner.min.cleanable.ratio", WEIR_OPTION_F64, "0.5", "default of topics", 0, 1},
+    {"log.cleaner.min.compaction.lag.ms", WEIR_OPTION_I64, "0", "default of topics", 0, INT64_MAX},
+    {"log.cleanup.policy", WEIR_OPTION_CHOICE, "delete", POLICIES, 0, 0},
+    {"log.flush.interval.messages", WEIR_OPTION_I64, "1", "records before a sync; Kafka's default is never", 1, INT64_MAX},
+    {"log.index.interval.bytes", WEIR_OPTION_I64, "4096", "default of topics", 0, INT32_MAX},
+    {"log.message.timestamp.after.max.ms", WEIR_OPTION_I64, "3600000", "default of topics", 0, INT64_MAX},
+    {"log.message.timestamp.before.max.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "default of topics", 0, INT64_MAX},
+    {"log.message.timestamp.type", WEIR_OPTION_CHOICE, "CreateTime", "CreateTime|LogAppendTime: whose clock stamps records", 0, 0},
+    {"log.preallocate", WEIR_OPTION_BOOL, "false", "segments are never preallocated", 0, 0},
+    {"log.retention.bytes", WEIR_OPTION_I64, "-1", "default of topics", -1, INT64_MAX},
+    {"log.retention.ms", WEIR_OPTION_I64, "604800000", "default of topics", -1, INT64_MAX},
+    {"log.roll.jitter.ms", WEIR_OPTION_I64, "0", "default of topics", 0, INT64_MAX},
+    {"log.roll.ms", WEIR_OPTION_I64, "604800000", "default of topics", 1, INT64_MAX},
+    {"log.segment.bytes", WEIR_OPTION_I64, "1073741824", "default of topics", 14, INT32_MAX},
+    {"log.segment.delete.delay.ms", WEIR_OPTION_I64, "60000", "default of topics", 0, INT64_MAX},
+    {"max.connections", WEIR_OPTION_I64, "10000", "connections of all listeners", 1, BROKER_CONNECTIONS_MAX},
+    {"message.max.bytes", WEIR_OPTION_I64, "1048588", "default of topics", 0, LOG_BATCH_BYTES_MAX},
+    {"min.insync.replicas", WEIR_OPTION_I64, "1", "one node keeps one copy", 1, 1},
+    {"node.id", WEIR_OPTION_I64, "0", "this node's number", 0, INT32_MAX},
+    {"num.partitions", WEIR_OPTION_I64, "1", "partitions of a topic that does not say", 1, BROKER_TOPIC_PARTITIONS_MAX},
+    {"offset.metadata.max.bytes", WEIR_OPTION_I64, "4096", "text beside a committed offset", 0, BROKER_OFFSET_METADATA_MAX},
+    {"offsets.retention.check.interval.ms", WEIR_OPTION_I64, "600000", "how often old offsets are looked for", 1, INT64_MAX / 1000000},
+    {"offsets.retention.minutes", WEIR_OPTION_I64, "10080", "offsets of a group without members are kept so long", 1, INT32_MAX},
+    {"socket.request.max.bytes", WEIR_OPTION_I64, "104857600", "largest request", 64, INT32_MAX},
+    {NULL, WEIR_OPTION_TEXT, NULL, NULL, 0, 0}};
+
+const topic_config broker_topic_configs[] = {
+    {{"cleanup.policy", WEIR_OPTION_CHOICE, "delete", POLICIES, 0, 0}, "log.cleanup.policy", TYPE_LIST},
+    {{"compression.gzip.level", WEIR_OPTION_I64, "-1", "level when compression.type is gzip", -1, 9}, "compression.gzip.level", TYPE_INT},
+    {{"compression.lz4.level", WEIR_OPTION_I64, "9", "level when compression.type is lz4", 1, 17}, "compression.lz4.level", TYPE_INT},
+    {{"compression.type", WEIR_OPTION_CHOICE, "producer", CODECS, 0, 0}, "compression.type", TYPE_STRING},
+    {{"compression.zstd.level", WEIR_OPTION_I64, "3", "level when compression.type is zstd", -131072, 22}, "compression.zstd.level", TYPE_INT},
+    {{"delete.retention.ms", WEIR_OPTION_I64, "86400000", "how long tombstones stay", 0, INT64_MAX}, "log.cleaner.delete.retention.ms", TYPE_LONG},
+    {{"file.delete.delay.ms", WEIR_OPTION_I64, "60000", "pause before a file is removed", 0, INT64_MAX}, "log.segment.delete.delay.ms", TYPE_LONG},
+    {{"flush.messages", WEIR_OPTION_I64, "1", "records before a sync; Kafka's default is never", 1, INT64_MAX}, "log.flush.interval.messages", TYPE_LONG},
+    {{"flush.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "time before a sync", 0, INT64_MAX}, NULL, TYPE_LONG},
+    {{"index.interval.bytes", WEIR_OPTION_I64, "4096", "bytes between entries of the offset index", 0, INT32_MAX}, "log.index.interval.bytes", TYPE_INT},
+    {{"max.compaction.lag.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "longest time a record stays uncompacted", 1, INT64_MAX}, "log.cleaner.max.compaction.lag.ms", TYPE_LONG},
+    {{"max.message.bytes", WEIR_OPTION_I64, "1048588", "largest record batch", 0, LOG_BATCH_BYTES_MAX}, "message.max.bytes", TYPE_INT},
+    {{"message.timestamp.after.max.ms", WEIR_OPTION_I64, "3600000", "how far a timestamp may lie ahead of the broker", 0, INT64_MAX}, "log.message.timestamp.after.max.ms", TYPE_LONG},
+    {{"message.timestamp.before.max.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "how far a timestamp may lie behind the broker", 0, INT64_MAX}, "log.message.timestamp.before.max.ms", TYPE_LONG},
+    {{"message.timestamp.type", WEIR_OPTION_CHOICE, "CreateTime", "CreateTime|LogAppendTime: whose clock stamps records", 0, 0}, "log.message.timestamp.type", TYPE_STRING},
+    {{"min.cleanable.dirty.ratio", WEIR_OPTION_F64, "0.5", "share of uncompacted bytes that starts a compaction", 0, 1}, "log.cleaner.min.cleanable.ratio", TYPE_DOUBLE},
+    {{"min.compaction.lag.ms", WEIR_OPTION_I64, "0", "shortest time a record stays uncompacted", 0, INT64_MAX}, "log.cleaner.min.compaction.lag.ms", TYPE_LONG},
+    {{"min.insync.replicas", WEIR_OPTION_I64, "1", "copies that acknowledge; one node keeps one", 1, INT32_MAX}, "min.insync.replicas", TYPE_INT},
+    {{"preallocate", WEIR_OPTION_BOOL, "false", "segments are never preallocated", 0, 0}, "log.preallocate", TYPE_BOOLEAN},
+    {{"retention.bytes", WEIR_OPTION_I64, "-1", "size above which old segments go; -1 = any", -1, INT64_MAX}, "log.retention.bytes", TYPE_LONG},
+    {{"retention.ms", WEIR_OPTION_I64, "604800000", "age above which old segments go; -1 = any", -1, INT64_MAX}, "log.retention.ms", TYPE_LONG},
+    {{"segment.bytes", WEIR_OPTION_I64, "1073741824", "size at which a new segment begins", 14, INT32_MAX}, "log.segment.bytes", TYPE_INT},
+    {{"segment.index.bytes", WEIR_OPTION_I64, "10485760", "size of an index", 4, INT32_MAX}, NULL, TYPE_INT},
+    {{"segment.jitter.ms", WEIR_OPTION_I64, "0", "spread of segment.ms", 0, INT64_MAX}, "log.roll.jitter.ms", TYPE_LONG},
+    {{"segment.ms", WEIR_OPTION_I64, "604800000", "age at which a new segment begins", 1, INT64_MAX}, "log.roll.ms", TYPE_LONG},
+    {{"unclean.leader.election.enable", WEIR_OPTION_BOOL, "false", "one node is always the leader", 0, 0}, NULL, TYPE_BOOLEAN},
+};
+enum { TOPIC_CONFIG_COUNT = sizeof broker_topic_configs / sizeof broker_topic_configs[0] };
+
+size_t broker_topic_config_count(void) { return TOPIC_CONFIG_COUNT; }
+
+int broker_topic_config_index(weir_bytes name) {
+    for (int i = 0; i < TOPIC_CONFIG_COUNT; i++) {
+        if (weir_bytes_equal_text(name, broker_topic_configs[i].option.name)) return i;
+    }
+    return -1;
+}
+
+weir_status broker_topic_config_check(const char *topic, const weir_setting *configs, size_t count) {
+    weir_option table[TOPIC_CONFIG_COUNT + 1];
+    for (size_t i = 0; i < TOPIC_CONFIG_COUNT; i++) table[i] = broker_topic_configs[i].option;
+    table[TOPIC_CONFIG_COUNT] = (weir_option){.name = NULL};
+    return weir_options_check(table, topic, configs, count);
+}
+
+const char *broker_property(const broker *broker, const char *name, bool *is_default) {
+    for (size_t i = 0; i < broker->property_count; i++) {
+        if (strcmp(broker->properties[i].name, name) != 0) continue;
+        if (is_default) *is_default = false;
+        return broker->properties[i].value;
+    }
+    if (is_default) *is_default = true;
+    return weir_options_text(broker_properties, broker->properties, broker->property_count, name);
+}
+
+int64_t broker_property_i64(const broker *broker, const char *name) {
+    return weir_options_i64(broker_properties, broker->properties, broker->property_count, name);
+}
+
+const char *broker_topic_config_value(const broker *broker, const topic *topic, size_t index, broker_config_source *source) {
+    const topic_config *config = &broker_topic_configs[index];
+    if (topic->overrides[index]) {
+        *source = BROKER_CONFIG_TOPIC;
+        return topic->overrides[index];
+    }
+    bool is_default = true;
+    const char *value = config->synonym ? broker_property(broker, config->synonym, &is_default) : config->option.fallback;
+    *source = is_default ? BROKER_CONFIG_DEFAULT : BROKER_CONFIG_STATIC_BROKER;
+    return value;
+}
+
+static const char *value_of(const broker *broker, const topic *topic, const char *name) {
+    const int index = broker_topic_config_index(weir_bytes_text(name));
+    weir_assert(index >= 0);
+    broker_config_source source;
+    return broker_topic_config_value(broker, topic, (size_t)index, &source);
+}
+
+static int64_t number_of(const broker *broker, const topic *topic, const char *name) {
+    int64_t number = 0;
+    /* Checked when it was set; a value from the metadata of another release that no longer parses reads as 0. */
+    if (!weir_parse_i64(weir_bytes_text(value_of(broker, topic, name)), &number)) number = 0;
+    return number;
+}
+
+static int level_of(const broker *broker, const topic *topic, wire_codec codec) {
+    switch (codec) {
+    case WIRE_CODEC_GZIP: {
+        const int64_t level = number_of(broker, topic, "compression.gzip.level");
+        return level < 1 ? WIRE_LEVEL_DEFAULT : (int)level;
+    }
+    case WIRE_CODEC_LZ4: return (int)number_of(broker, topic, "compression.lz4.level");
+    case WIRE_CODEC_ZSTD: return (int)number_of(broker, topic, "compression.zstd.level");
+    default: return WIRE_LEVEL_DEFAULT;
+    }
+}
+
+void broker_topic_limits_update(const broker *broker, topic *topic) {
+    topic_limits *limits = &topic->limits;
+    *limits = (topic_limits){
+        .message_bytes_max = number_of(broker, topic, "max.message.bytes"),
+        .timestamp_before_ms_max = number_of(broker, topic, "message.timestamp.before.max.ms"),
+        .timestamp_after_ms_max = number_of(broker, topic, "message.timestamp.after.max.ms"),
+        .segment_bytes = number_of(broker, topic, "segment.bytes"),
+        .append_time = strcmp(value_of(broker, topic, "message.timestamp.type"), "LogAppendTime") == 0,
+        .compacted = strstr(value_of(broker, topic, "cleanup.policy"), "compact") != NULL,
+    };
+    const char *codec = value_of(broker, topic, "compression.type");
+    limits->producer_codec = !wire_codec_of_name(weir_bytes_text(codec), &limits->codec);
+    if (!limits->producer_codec) limits->level = level_of(broker, topic, limits->codec);
+}
+
+/* ---- as DescribeConfigs shows them ------------------------------------------------------------------------------------- */
+
+bool broker_topic_config_at(const broker *broker, const broker_topic *info, size_t index, broker_config_entry *entry) {
+    if (index >= TOPIC_CONFIG_COUNT) return false;
+    const topic_config *config = &broker_topic_configs[index];
+    *entry = (broker_config_entry){
+        .name = config->option.name, .about = config->option.about, .synonym = config->synonym, .type = config->type};
+    entry->value = broker_topic_config_value(broker, (const topic *)info, index, &entry->source);
+    return true;
+}
+
+static int8_t described_type(weir_option_type type) {
+    switch (type) {
+    case WEIR_OPTION_BOOL: return TYPE_BOOLEAN;
+    case WEIR_OPTION_F64: return TYPE_DOUBLE;
+    case WEIR_OPTION_I64:
+    case WEIR_OPTION_SIZE: return TYPE_LONG;
+    default: return TYPE_STRING;
+    }
+}
+
+bool broker_config_at(const broker *broker, size_t index, broker_config_entry *entry) {
+    const size_t count = sizeof broker_properties / sizeof broker_properties[0] - 1;
+    if (index >= count) return false;
+    const weir_option *option = &broker_properties[index];
+    bool is_default;
+    *entry = (broker_config_entry){.name = option->name, .about = option->about, .type = described_type(option->type), .read_only = true};
+    entry->value = broker_property(broker, option->name, &is_default);
+    entry->source = is_default ? BROKER_CONFIG_DEFAULT : BROKER_CONFIG_STATIC_BROKER;
+    return true;
+}
+
+const char *broker_topic_config(const broker *broker, const broker_topic *info, const char *name) {
+    const int index = broker_topic_config_index(weir_bytes_text(name));
+    broker_config_source source;
+    return index < 0 ? NULL : broker_topic_config_value(broker, (const topic *)info, (size_t)index, &source);
+}
