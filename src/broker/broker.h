@@ -43,7 +43,7 @@ enum {
     BROKER_OFFSET_METADATA_MAX = 4096
 };
 
-typedef struct broker broker;
+typedef struct broker_node broker_node;
 
 /* ---- errors: Kafka's numbers and names ------------------------------------------------------------------------------ */
 
@@ -81,25 +81,25 @@ extern const weir_option broker_properties[];
 
 /* Opens the data folder (may wait; see log_open for its failures; INVALID for a bad property) and starts rebuilding on
  * the lane; ready() follows. Called before jobs of the lane use the broker, from any thread. */
-weir_status broker_open(broker **broker, const broker_config *config, log_start_report *report) WEIR_MUST_USE;
+weir_status broker_open(broker_node **broker, const broker_config *config, log_start_report *report) WEIR_MUST_USE;
 /* On the lane: closes listeners and connections, ends every operation in flight, then calls stopped(). Also legal after
  * a failed ready(). */
-void broker_stop(broker *broker, void (*stopped)(void *arg), void *arg);
+void broker_stop(broker_node *broker, void (*stopped)(void *arg), void *arg);
 /* After stopped(), from any thread, when no job of the broker can run any more: flushes, marks the folder clean. */
-weir_status broker_close(broker *broker) WEIR_MUST_USE;
+weir_status broker_close(broker_node *broker) WEIR_MUST_USE;
 /* Instead of broker_close(): as a crash would leave it. */
-void broker_abandon(broker *broker);
+void broker_abandon(broker_node *broker);
 
 /* Opens a door for Kafka clients. Fails as io_network.listen does (BUSY = the port is taken). `advertise_host` NULL or ""
  * = the local address of each connection, `advertise_port` 0 = the bound port; 0.0.0.0 and :: are never told to
  * clients and refused here (INVALID). *bound gets the address in use. */
-weir_status broker_listen(broker *broker, const char *name, const char *host, uint16_t port, const char *advertise_host,
+weir_status broker_listen(broker_node *broker, const char *name, const char *host, uint16_t port, const char *advertise_host,
                           uint16_t advertise_port, io_address *bound) WEIR_MUST_USE;
 
-int32_t broker_node_id(const broker *broker);
-const char *broker_cluster_id(const broker *broker); /* any thread */
-io_lane *broker_lane(const broker *broker);          /* any thread */
-const guard_authoriser *broker_authoriser(const broker *broker);
+int32_t broker_node_id(const broker_node *broker);
+const char *broker_cluster_id(const broker_node *broker); /* any thread */
+io_lane *broker_lane(const broker_node *broker);          /* any thread */
+const guard_authoriser *broker_authoriser(const broker_node *broker);
 
 /* ---- topics ---------------------------------------------------------------------------------------------------------- */
 
@@ -110,14 +110,14 @@ typedef struct broker_topic { /* a view, valid until the next topic is created o
     bool internal;
 } broker_topic;
 
-const broker_topic *broker_topic_find(const broker *broker, weir_bytes name);          /* NULL = none */
-const broker_topic *broker_topic_find_id(const broker *broker, const uint8_t id[16]);
-size_t broker_topic_count(const broker *broker);
+const broker_topic *broker_topic_find(const broker_node *broker, weir_bytes name);          /* NULL = none */
+const broker_topic *broker_topic_find_id(const broker_node *broker, const uint8_t id[16]);
+size_t broker_topic_count(const broker_node *broker);
 /* In the order of names; NULL at the end. */
-const broker_topic *broker_topic_at(const broker *broker, size_t index);
+const broker_topic *broker_topic_at(const broker_node *broker, size_t index);
 /* The log of a partition, NULL when there is none: for readers inside the process. Dead once the topic is deleted; a
  * waiter on it is woken then. */
-log_partition *broker_partition(const broker *broker, weir_bytes topic, int32_t partition);
+log_partition *broker_partition(const broker_node *broker, weir_bytes topic, int32_t partition);
 /* Kafka's Topic.validate: INVALID with the reason. */
 weir_status broker_topic_name_check(weir_bytes name) WEIR_MUST_USE;
 
@@ -138,7 +138,7 @@ struct broker_create_topic {
     int32_t partitions;          /* out */
 };
 /* The topic's record becomes durable, then the topic visible. */
-void broker_topic_create(broker *broker, broker_create_topic *create);
+void broker_topic_create(broker_node *broker, broker_create_topic *create);
 
 typedef struct broker_delete_topic broker_delete_topic;
 struct broker_delete_topic {
@@ -149,10 +149,10 @@ struct broker_delete_topic {
     broker_error error;          /* out */
     char found_name[BROKER_TOPIC_NAME_MAX + 1]; /* out */
 };
-void broker_topic_delete(broker *broker, broker_delete_topic *del);
+void broker_topic_delete(broker_node *broker, broker_delete_topic *del);
 
 typedef struct broker_alter_topic broker_alter_topic;
-struct broker_alter_topic { /* partitions and configs of a topic */
+struct broker_alter_topic { /* partitions and configs of a topic_entry */
     const guard_principal *principal;
     weir_bytes name;
     int32_t partition_count;     /* grow to; 0 = leave */
@@ -163,7 +163,7 @@ struct broker_alter_topic { /* partitions and configs of a topic */
     broker_error error;          /* out */
     char message[256];           /* out */
 };
-void broker_topic_alter(broker *broker, broker_alter_topic *alter);
+void broker_topic_alter(broker_node *broker, broker_alter_topic *alter);
 
 /* Configs as DescribeConfigs shows them. */
 typedef enum broker_config_source { /* the protocol's numbers */
@@ -181,9 +181,9 @@ typedef struct broker_config_entry {
     bool read_only;
 } broker_config_entry;
 /* Entry `index` of a topic's or the broker's configs; false at the end. */
-bool broker_topic_config_at(const broker *broker, const broker_topic *topic, size_t index, broker_config_entry *entry);
-bool broker_config_at(const broker *broker, size_t index, broker_config_entry *entry);
-const char *broker_topic_config(const broker *broker, const broker_topic *topic, const char *name); /* NULL = unknown name */
+bool broker_topic_config_at(const broker_node *broker, const broker_topic *topic, size_t index, broker_config_entry *entry);
+bool broker_config_at(const broker_node *broker, size_t index, broker_config_entry *entry);
+const char *broker_topic_config(const broker_node *broker, const broker_topic *topic, const char *name); /* NULL = unknown name */
 
 /* ---- partitions in operations ---------------------------------------------------------------------------------------- */
 
@@ -213,6 +213,7 @@ struct broker_produce {
     int16_t acks;                /* 0, 1 or -1; with 0 and 1 done() comes after the append, with -1 when it is durable */
     bool auto_create;            /* makes missing topics when auto.create.topics.enable */
     bool zstd_allowed;           /* false: UNSUPPORTED_COMPRESSION_TYPE for zstd (produce before version 7) */
+    bool transactional;          /* TRANSACTIONAL_ID_AUTHORIZATION_FAILED until there are transactions */
     void (*done)(broker_produce *produce);
     /* Every part is in the log or refused: what is produced from here on comes after it. May run inside the call; NULL =
      * not told. */
@@ -220,12 +221,12 @@ struct broker_produce {
     size_t waiting;              /* private, as all below */
     size_t next_part;
     io_job job;
-    broker *owner;
+    broker_node *owner;
     broker_produce *next;
 };
 /* Validates as Kafka's LogValidator: magic 2, checksum, counts, sequences, size (max.message.bytes), timestamp type and
  * bounds, codec; recompresses where compression.type names another codec. */
-void broker_produce_start(broker *broker, broker_produce *produce);
+void broker_produce_start(broker_node *broker, broker_produce *produce);
 
 /* ---- one atomic commit ----------------------------------------------------------------------------------------------- */
 
@@ -253,13 +254,13 @@ struct broker_atomic {
     broker_error error;          /* out: NONE = all of it is durable; else nothing of it is visible */
     char message[160];           /* out */
     io_job job;                  /* private, as all below */
-    broker *owner;
+    broker_node *owner;
     log_batch *log_batches;
 };
 /* Batches for many partitions and the group's offsets as one group of the log: all durable and visible together or not
  * at all. Batches of one partition keep their order. Fails with MESSAGE_TOO_LARGE above LOG_GROUP_BYTES_MAX. While the
  * log is full the operation waits for room. */
-void broker_append_atomic(broker *broker, broker_atomic *atomic);
+void broker_append_atomic(broker_node *broker, broker_atomic *atomic);
 
 /* ---- fetch ----------------------------------------------------------------------------------------------------------- */
 
@@ -289,7 +290,7 @@ struct broker_fetch {
     int32_t min_bytes;
     int32_t max_bytes;            /* of all parts; the first batch of the first part that has one comes whole */
     void (*done)(broker_fetch *fetch);
-    broker *broker;               /* private, as all below */
+    broker_node *broker;               /* private, as all below */
     size_t next_part;
     size_t bytes_read;
     int64_t deadline_ns;
@@ -298,7 +299,7 @@ struct broker_fetch {
     bool waiting, cancelled, finished;
     broker_fetch *previous, *next;
 };
-void broker_fetch_start(broker *broker, broker_fetch *fetch);
+void broker_fetch_start(broker_node *broker, broker_fetch *fetch);
 /* Ends a long poll now; done() follows. */
 void broker_fetch_cancel(broker_fetch *fetch);
 /* After done(): gives the bytes back. */
@@ -320,12 +321,12 @@ struct broker_list_offset {
     int32_t leader_epoch;         /* out */
     log_time_query query;         /* private, as all below */
     io_job job;
-    broker *broker;
+    broker_node *broker;
 };
-void broker_list_offset_start(broker *broker, broker_list_offset *list);
+void broker_list_offset_start(broker_node *broker, broker_list_offset *list);
 
 /* KIP-101. At once: the largest epoch <= `epoch` and where it ends; -1/-1 when unknown. */
-broker_error broker_epoch_end(broker *broker, const guard_principal *principal, const broker_target *target,
+broker_error broker_epoch_end(broker_node *broker, const guard_principal *principal, const broker_target *target,
                               int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
 
 /* ---- producer ids ---------------------------------------------------------------------------------------------------- */
@@ -341,11 +342,11 @@ struct broker_producer_id {
     int64_t id;                   /* out */
     int16_t epoch;                /* out */
     io_job job;                   /* private, as all below */
-    broker *broker;
+    broker_node *broker;
     broker_producer_id *next;
 };
 /* Ids come in blocks whose records are durable before the first id of a block is handed out. */
-void broker_producer_id_start(broker *broker, broker_producer_id *request);
+void broker_producer_id_start(broker_node *broker, broker_producer_id *request);
 
 /* ---- groups: the classic protocol ------------------------------------------------------------------------------------- */
 
@@ -380,10 +381,10 @@ struct broker_join {
     const broker_join_member *members;
     size_t member_count;
     io_job job;                   /* private, as all below */
-    broker *broker;
+    broker_node *broker;
     weir_arena arena;
 };
-void broker_group_join(broker *broker, broker_join *join);
+void broker_group_join(broker_node *broker, broker_join *join);
 
 typedef struct broker_assignment {
     weir_bytes member_id;
@@ -402,16 +403,16 @@ struct broker_sync {
     weir_bytes out_protocol_type, out_protocol;
     weir_bytes assignment;
     io_job job;                   /* private, as all below */
-    broker *broker;
+    broker_node *broker;
     weir_arena arena;
 };
-void broker_group_sync(broker *broker, broker_sync *sync);
+void broker_group_sync(broker_node *broker, broker_sync *sync);
 
 /* At once. */
-broker_error broker_group_heartbeat(broker *broker, const guard_principal *principal, weir_bytes group,
+broker_error broker_group_heartbeat(broker_node *broker, const guard_principal *principal, weir_bytes group,
                                     weir_bytes member_id, weir_bytes instance_id, int32_t generation);
 /* `member_id` "" with an instance id removes whoever holds it. */
-broker_error broker_group_leave(broker *broker, const guard_principal *principal, weir_bytes group, weir_bytes member_id,
+broker_error broker_group_leave(broker_node *broker, const guard_principal *principal, weir_bytes group, weir_bytes member_id,
                                 weir_bytes instance_id);
 
 typedef struct broker_offset {    /* one partition of a commit or of a fetch of offsets */
@@ -432,32 +433,32 @@ struct broker_offset_commit {
     size_t offset_count;
     void (*done)(broker_offset_commit *commit); /* when durable; then each entry has its error */
     io_job job;                   /* private, as all below */
-    broker *broker;
+    broker_node *broker;
 };
-void broker_offsets_commit(broker *broker, broker_offset_commit *commit);
+void broker_offsets_commit(broker_node *broker, broker_offset_commit *commit);
 
 /* The committed offset, at once and durable; NULL = none. The view is valid until the next call of the broker. */
-const broker_offset *broker_offset_find(const broker *broker, weir_bytes group, weir_bytes topic, int32_t partition);
+const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes group, weir_bytes topic, int32_t partition);
 /* All committed offsets of a group, one after another: *at begins as 0; NULL at the end. No call of the broker between. */
-const broker_offset *broker_offset_next(const broker *broker, weir_bytes group, size_t *at);
+const broker_offset *broker_offset_next(const broker_node *broker, weir_bytes group, size_t *at);
 /* May this principal read the group's offsets? */
-broker_error broker_offsets_readable(const broker *broker, const guard_principal *principal, weir_bytes group);
+broker_error broker_offsets_readable(const broker_node *broker, const guard_principal *principal, weir_bytes group);
 
 typedef struct broker_group_member_info {
     weir_bytes member_id, instance_id, client_id, client_host;
     weir_bytes metadata, assignment;
 } broker_group_member_info;
-typedef struct broker_group_info { /* views valid until the next call of the broker */
+typedef struct broker_group_info { /* views valid until the next call of the broker_node */
     weir_bytes group;
     const char *state;            /* Empty, PreparingRebalance, CompletingRebalance, Stable, Dead */
     weir_bytes protocol_type;
-    weir_bytes protocol;          /* of a stable group */
+    weir_bytes protocol;          /* of a stable group_entry */
     size_t member_count;
 } broker_group_info;
-size_t broker_group_count(const broker *broker);
-bool broker_group_at(const broker *broker, size_t index, broker_group_info *info);
-bool broker_group_describe(const broker *broker, weir_bytes group, broker_group_info *info); /* false = none */
-bool broker_group_member_at(const broker *broker, weir_bytes group, size_t index, broker_group_member_info *member);
+size_t broker_group_count(const broker_node *broker);
+bool broker_group_at(const broker_node *broker, size_t index, broker_group_info *info);
+bool broker_group_describe(const broker_node *broker, weir_bytes group, broker_group_info *info); /* false = none */
+bool broker_group_member_at(const broker_node *broker, weir_bytes group, size_t index, broker_group_member_info *member);
 
 typedef struct broker_group_delete broker_group_delete;
 struct broker_group_delete {
@@ -466,8 +467,8 @@ struct broker_group_delete {
     void (*done)(broker_group_delete *del);
     broker_error error;           /* out: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, ... */
     io_job job;                   /* private, as all below */
-    broker *broker;
+    broker_node *broker;
 };
-void broker_groups_delete(broker *broker, broker_group_delete *del);
+void broker_groups_delete(broker_node *broker, broker_group_delete *del);
 
 #endif

@@ -43,13 +43,13 @@ typedef struct topic_limits { /* a topic's configs, parsed */
     int level;
 } topic_limits;
 
-typedef struct topic {
-    broker_topic info; /* first: a broker_topic is a topic */
+typedef struct topic_entry {
+    broker_topic info; /* first: a broker_topic is a topic_entry */
     log_partition **logs;
     char **overrides;  /* by index in the table of topic configs; NULL = default */
     topic_limits limits;
     bool deleting;     /* its RemoveTopic record is on the way */
-} topic;
+} topic_entry;
 
 /* config.c */
 typedef struct topic_config {
@@ -62,16 +62,16 @@ size_t broker_topic_config_count(void);
 /* Index in the table, -1 = no such config. */
 int broker_topic_config_index(weir_bytes name);
 weir_status broker_topic_config_check(const char *topic, const weir_setting *configs, size_t count) WEIR_MUST_USE;
-const char *broker_topic_config_value(const broker *broker, const topic *topic, size_t index, broker_config_source *source);
-void broker_topic_limits_update(const broker *broker, topic *topic);
-const char *broker_property(const broker *broker, const char *name, bool *is_default);
-int64_t broker_property_i64(const broker *broker, const char *name);
+const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index, broker_config_source *source);
+void broker_topic_limits_update(const broker_node *broker, topic_entry *topic);
+const char *broker_property(const broker_node *broker, const char *name, bool *is_default);
+int64_t broker_property_i64(const broker_node *broker, const char *name);
 
 /* ---- metadata -------------------------------------------------------------------------------------------------------- */
 
 typedef struct metadata_change metadata_change;
 struct metadata_change { /* one at a time: each is judged when all before it are durable */
-    broker *broker;
+    broker_node *broker;
     /* Judges and encodes records into the batch; false: nothing to append, finish() comes at once. */
     bool (*prepare)(metadata_change *change);
     /* OK = durable (or nothing was to be appended). Frees the change's owner. */
@@ -85,7 +85,7 @@ struct metadata_change { /* one at a time: each is judged when all before it are
     metadata_change *next;
 };
 /* Allocates; metadata_queue() starts it. */
-metadata_change *broker_metadata_change(broker *broker, bool (*prepare)(metadata_change *change),
+metadata_change *broker_metadata_change(broker_node *broker, bool (*prepare)(metadata_change *change),
                                         void (*finish)(metadata_change *change, weir_status status), void *owner);
 void broker_metadata_queue(metadata_change *change);
 /* One record of the change's batch. */
@@ -94,36 +94,36 @@ void broker_metadata_add_topic(metadata_change *change, weir_bytes name, const u
                                int32_t partition_count);
 void broker_metadata_add_config(metadata_change *change, weir_bytes topic, weir_bytes name, const char *value);
 /* Applies a record batch of __cluster_metadata at start. */
-weir_status broker_metadata_replay(broker *broker, const wire_record *record) WEIR_MUST_USE;
+weir_status broker_metadata_replay(broker_node *broker, const wire_record *record) WEIR_MUST_USE;
 /* The first records of an empty folder. */
-void broker_metadata_bootstrap(broker *broker, void (*done)(broker *broker, weir_status status));
+void broker_metadata_bootstrap(broker_node *broker, void (*done)(broker_node *broker, weir_status status));
 /* Answers what waits in the queue; the one in the log ends by itself. */
-void broker_metadata_stop(broker *broker);
+void broker_metadata_stop(broker_node *broker);
 
 extern const uint8_t broker_metadata_topic_id[16];
 #define BROKER_METADATA_TOPIC "__cluster_metadata"
 #define BROKER_OFFSETS_TOPIC "__consumer_offsets"
 
 /* topics.c */
-topic *broker_topic_get(const broker *broker, weir_bytes name);
-topic *broker_topic_get_id(const broker *broker, const uint8_t id[16]);
-weir_status broker_topic_add(broker *broker, weir_bytes name, const uint8_t id[16]) WEIR_MUST_USE;
-weir_status broker_topic_add_partition(broker *broker, topic *topic, int32_t partition) WEIR_MUST_USE;
-void broker_topic_set_config(broker *broker, topic *topic, weir_bytes name, weir_bytes value);
-void broker_topic_drop(broker *broker, topic *topic);
-void broker_topics_free(broker *broker);
+topic_entry *broker_topic_get(const broker_node *broker, weir_bytes name);
+topic_entry *broker_topic_get_id(const broker_node *broker, const uint8_t id[16]);
+weir_status broker_topic_add(broker_node *broker, weir_bytes name, const uint8_t id[16]) WEIR_MUST_USE;
+weir_status broker_topic_add_partition(broker_node *broker, topic_entry *topic, int32_t partition) WEIR_MUST_USE;
+void broker_topic_set_config(broker_node *broker, topic_entry *topic, weir_bytes name, weir_bytes value);
+void broker_topic_drop(broker_node *broker, topic_entry *topic);
+void broker_topics_free(broker_node *broker);
 /* The partition of a target, or the error of its absence. *found may be NULL. */
-broker_error broker_resolve(const broker *broker, const broker_target *target, topic **found, log_partition **log);
+broker_error broker_resolve(const broker_node *broker, const broker_target *target, topic_entry **found, log_partition **log);
 bool broker_topic_is_internal(weir_bytes name);
 
 /* ---- replay ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct broker_replay broker_replay;
 struct broker_replay {
-    broker *broker;
+    broker_node *broker;
     log_partition *log;
-    weir_status (*apply)(broker *broker, const wire_record *record);
-    void (*done)(broker *broker, weir_status status);
+    weir_status (*apply)(broker_node *broker, const wire_record *record);
+    void (*done)(broker_node *broker, weir_status status);
     log_read read;
     int64_t offset;
 };
@@ -164,12 +164,12 @@ typedef struct group_offset {
     bool present;        /* false while only pending */
 } group_offset;
 
-typedef struct group {
-    broker *broker;
+typedef struct group_entry {
+    broker_node *broker;
     char *id;
     group_state state;
     int32_t generation;
-    char *protocol_type; /* NULL = a simple group */
+    char *protocol_type; /* NULL = a simple group_entry */
     char *protocol;      /* of this generation */
     char *leader;        /* member id */
     int64_t state_ms;    /* wall time of the last change */
@@ -184,26 +184,26 @@ typedef struct group {
     io_timer timer;
     io_job timer_job;
     weir_map offsets;           /* "topic\0" + partition -> group_offset */
-} group;
+} group_entry;
 
-group *broker_group_get(const broker *broker, weir_bytes id);
-group *broker_group_make(broker *broker, weir_bytes id); /* NULL at BROKER_GROUPS_MAX */
-void broker_group_drop_if_unused(group *group);
-void broker_group_free(group *group);
-const char *broker_group_state_name(const group *group);
+group_entry *broker_group_get(const broker_node *broker, weir_bytes id);
+group_entry *broker_group_make(broker_node *broker, weir_bytes id); /* NULL at BROKER_GROUPS_MAX */
+void broker_group_drop_if_unused(group_entry *group);
+void broker_group_free(group_entry *group);
+const char *broker_group_state_name(const group_entry *group);
 /* May an offset commit of this member go in? Touches its session. */
-broker_error broker_group_commit_check(broker *broker, weir_bytes group, weir_bytes member_id, weir_bytes instance_id,
+broker_error broker_group_commit_check(broker_node *broker, weir_bytes group, weir_bytes member_id, weir_bytes instance_id,
                                        int32_t generation);
-void broker_groups_stop(broker *broker);
-void broker_group_restore(group *group, const wire_group_metadata_value *value);
-void broker_group_resume(group *group);
-void broker_group_forget(group *group);
+void broker_groups_stop(broker_node *broker);
+void broker_group_restore(group_entry *group, const wire_group_metadata_value *value);
+void broker_group_resume(group_entry *group);
+void broker_group_forget(group_entry *group);
 /* A member's metadata for the group's protocol. */
-weir_bytes broker_group_member_subscription(const group *group, const group_member *member);
+weir_bytes broker_group_member_subscription(const group_entry *group, const group_member *member);
 
 /* group_store.c */
 typedef struct group_use { /* a committed offset on its way to the disk */
-    group *group;
+    group_entry *group;
     group_offset *offset;
     int64_t value;
     int32_t leader_epoch;
@@ -213,8 +213,8 @@ typedef struct group_use { /* a committed offset on its way to the disk */
 } group_use;
 
 typedef struct group_append group_append;
-struct group_append { /* records on their way into __consumer_offsets, with whatever shares their atomic group */
-    broker *broker;
+struct group_append { /* records on their way into __consumer_offsets, with whatever shares their atomic group_entry */
+    broker_node *broker;
     weir_buffer buffer;
     wire_builder builder;
     log_group group;
@@ -229,34 +229,34 @@ struct group_append { /* records on their way into __consumer_offsets, with what
     group_append *next;
 };
 /* `done` comes after the offsets have become visible (or not); the append is freed after it. */
-group_append *broker_group_append(broker *broker, void (*done)(group_append *append, weir_status status), void *owner);
+group_append *broker_group_append(broker_node *broker, void (*done)(group_append *append, weir_status status), void *owner);
 /* false at BROKER_OFFSETS_MAX. */
-bool broker_group_append_offset(group_append *append, group *group, const broker_offset *offset);
-void broker_group_append_group(group_append *append, const group *group);
+bool broker_group_append_offset(group_append *append, group_entry *group, const broker_offset *offset);
+void broker_group_append_group(group_append *append, const group_entry *group);
 /* `batches`: NULL, or batches that go before the records in one atomic group, with one free place at the end; borrowed
  * until done. */
 void broker_group_append_send(group_append *append, log_batch *batches, size_t batch_count);
-weir_status broker_offsets_replay(broker *broker, const wire_record *record) WEIR_MUST_USE;
-void broker_offsets_loaded(broker *broker); /* groups come back as they were stored */
-void broker_offsets_topic_deleted(broker *broker, const topic *topic);
-void broker_offsets_expire(broker *broker);
-void broker_group_offsets_free(group *group);
-void broker_appends_stop(broker *broker);
+weir_status broker_offsets_replay(broker_node *broker, const wire_record *record) WEIR_MUST_USE;
+void broker_offsets_loaded(broker_node *broker); /* groups come back as they were stored */
+void broker_offsets_topic_deleted(broker_node *broker, const topic_entry *topic);
+void broker_offsets_expire(broker_node *broker);
+void broker_group_offsets_free(group_entry *group);
+void broker_appends_stop(broker_node *broker);
 
 /* Stopping: ends what waits. What is in the log ends by itself. */
-void broker_fetches_stop(broker *broker);
-void broker_produces_stop(broker *broker);
+void broker_fetches_stop(broker_node *broker);
+void broker_produces_stop(broker_node *broker);
 
 /* ---- the doors --------------------------------------------------------------------------------------------------------- */
 
 typedef struct kafka_listener kafka_listener;
 typedef struct kafka_conn kafka_conn;
-void broker_doors_stop(broker *broker);
-void broker_doors_free(broker *broker);
+void broker_doors_stop(broker_node *broker);
+void broker_doors_free(broker_node *broker);
 
 /* ---- the broker ---------------------------------------------------------------------------------------------------------- */
 
-struct broker {
+struct broker_node {
     io_world world;
     io_lane *lane;
     const guard_authoriser *authoriser;
@@ -279,7 +279,7 @@ struct broker {
     size_t operations;           /* started and not yet done */
 
     weir_map topics_by_name, topics_by_id;
-    topic **topics;              /* by name */
+    topic_entry **topics;              /* by name */
     size_t topic_count, topic_capacity;
     int64_t partition_count;
     log_partition *metadata_log;
@@ -300,7 +300,7 @@ struct broker {
     size_t fetch_held_bytes;
 
     weir_map groups;
-    group **group_list;
+    group_entry **group_list;
     size_t group_count, group_capacity;
     size_t offset_count;
     group_append *appends_waiting_first, *appends_waiting_last;
@@ -312,22 +312,22 @@ struct broker {
     size_t listener_count, connection_count;
 };
 
-static inline bool broker_may(const broker *broker, const guard_principal *principal, guard_operation operation,
+static inline bool broker_may(const broker_node *broker, const guard_principal *principal, guard_operation operation,
                               guard_resource resource, weir_bytes name) {
     return guard_may(broker->authoriser, principal, operation, resource, name);
 }
-static inline int64_t broker_now_ns(const broker *broker) { return io_now_ns(broker->world.clock); }
-static inline int64_t broker_wall_ms(const broker *broker) { return io_wall_ms(broker->world.clock); }
-static inline void broker_post(broker *broker, io_job *job) { io_post(broker->world.executor, broker->lane, job); }
+static inline int64_t broker_now_ns(const broker_node *broker) { return io_now_ns(broker->world.clock); }
+static inline int64_t broker_wall_ms(const broker_node *broker) { return io_wall_ms(broker->world.clock); }
+static inline void broker_post(broker_node *broker, io_job *job) { io_post(broker->world.executor, broker->lane, job); }
 /* Every operation that ends later is counted, so that a stop knows when the last one has. */
-static inline void broker_operation_begin(broker *broker) { broker->operations++; }
-void broker_operation_end(broker *broker);
-void broker_connection_ended(broker *broker);
+static inline void broker_operation_begin(broker_node *broker) { broker->operations++; }
+void broker_operation_end(broker_node *broker);
+void broker_connection_ended(broker_node *broker);
 /* The code that a client gets for a failure of the log. */
 broker_error broker_error_of(weir_status status);
-void broker_random_uuid(broker *broker, uint8_t id[16]);
-log_partition *broker_offsets_log(const broker *broker);
+void broker_random_uuid(broker_node *broker, uint8_t id[16]);
+log_partition *broker_offsets_log(const broker_node *broker);
 /* Text of the protocol: base64 without padding, as Kafka prints ids. */
-char *broker_bytes_text(broker *broker, weir_bytes bytes);
+char *broker_bytes_text(broker_node *broker, weir_bytes bytes);
 
 #endif

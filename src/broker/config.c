@@ -96,7 +96,7 @@ weir_status broker_topic_config_check(const char *topic, const weir_setting *con
     return weir_options_check(table, topic, configs, count);
 }
 
-const char *broker_property(const broker *broker, const char *name, bool *is_default) {
+const char *broker_property(const broker_node *broker, const char *name, bool *is_default) {
     for (size_t i = 0; i < broker->property_count; i++) {
         if (strcmp(broker->properties[i].name, name) != 0) continue;
         if (is_default) *is_default = false;
@@ -106,11 +106,11 @@ const char *broker_property(const broker *broker, const char *name, bool *is_def
     return weir_options_text(broker_properties, broker->properties, broker->property_count, name);
 }
 
-int64_t broker_property_i64(const broker *broker, const char *name) {
+int64_t broker_property_i64(const broker_node *broker, const char *name) {
     return weir_options_i64(broker_properties, broker->properties, broker->property_count, name);
 }
 
-const char *broker_topic_config_value(const broker *broker, const topic *topic, size_t index, broker_config_source *source) {
+const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index, broker_config_source *source) {
     const topic_config *config = &broker_topic_configs[index];
     if (topic->overrides[index]) {
         *source = BROKER_CONFIG_TOPIC;
@@ -122,21 +122,21 @@ const char *broker_topic_config_value(const broker *broker, const topic *topic, 
     return value;
 }
 
-static const char *value_of(const broker *broker, const topic *topic, const char *name) {
+static const char *value_of(const broker_node *broker, const topic_entry *topic, const char *name) {
     const int index = broker_topic_config_index(weir_bytes_text(name));
     weir_assert(index >= 0);
     broker_config_source source;
     return broker_topic_config_value(broker, topic, (size_t)index, &source);
 }
 
-static int64_t number_of(const broker *broker, const topic *topic, const char *name) {
+static int64_t number_of(const broker_node *broker, const topic_entry *topic, const char *name) {
     int64_t number = 0;
     /* Checked when it was set; a value from the metadata of another release that no longer parses reads as 0. */
     if (!weir_parse_i64(weir_bytes_text(value_of(broker, topic, name)), &number)) number = 0;
     return number;
 }
 
-static int level_of(const broker *broker, const topic *topic, wire_codec codec) {
+static int level_of(const broker_node *broker, const topic_entry *topic, wire_codec codec) {
     switch (codec) {
     case WIRE_CODEC_GZIP: {
         const int64_t level = number_of(broker, topic, "compression.gzip.level");
@@ -148,7 +148,7 @@ static int level_of(const broker *broker, const topic *topic, wire_codec codec) 
     }
 }
 
-void broker_topic_limits_update(const broker *broker, topic *topic) {
+void broker_topic_limits_update(const broker_node *broker, topic_entry *topic) {
     topic_limits *limits = &topic->limits;
     *limits = (topic_limits){
         .message_bytes_max = number_of(broker, topic, "max.message.bytes"),
@@ -165,12 +165,12 @@ void broker_topic_limits_update(const broker *broker, topic *topic) {
 
 /* ---- as DescribeConfigs shows them ------------------------------------------------------------------------------------- */
 
-bool broker_topic_config_at(const broker *broker, const broker_topic *info, size_t index, broker_config_entry *entry) {
+bool broker_topic_config_at(const broker_node *broker, const broker_topic *info, size_t index, broker_config_entry *entry) {
     if (index >= TOPIC_CONFIG_COUNT) return false;
     const topic_config *config = &broker_topic_configs[index];
     *entry = (broker_config_entry){
         .name = config->option.name, .about = config->option.about, .synonym = config->synonym, .type = config->type};
-    entry->value = broker_topic_config_value(broker, (const topic *)info, index, &entry->source);
+    entry->value = broker_topic_config_value(broker, (const topic_entry *)info, index, &entry->source);
     return true;
 }
 
@@ -184,7 +184,7 @@ static int8_t described_type(weir_option_type type) {
     }
 }
 
-bool broker_config_at(const broker *broker, size_t index, broker_config_entry *entry) {
+bool broker_config_at(const broker_node *broker, size_t index, broker_config_entry *entry) {
     const size_t count = sizeof broker_properties / sizeof broker_properties[0] - 1;
     if (index >= count) return false;
     const weir_option *option = &broker_properties[index];
@@ -195,8 +195,8 @@ bool broker_config_at(const broker *broker, size_t index, broker_config_entry *e
     return true;
 }
 
-const char *broker_topic_config(const broker *broker, const broker_topic *info, const char *name) {
+const char *broker_topic_config(const broker_node *broker, const broker_topic *info, const char *name) {
     const int index = broker_topic_config_index(weir_bytes_text(name));
     broker_config_source source;
-    return index < 0 ? NULL : broker_topic_config_value(broker, (const topic *)info, (size_t)index, &source);
+    return index < 0 ? NULL : broker_topic_config_value(broker, (const topic_entry *)info, (size_t)index, &source);
 }

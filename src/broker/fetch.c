@@ -23,7 +23,7 @@ static void release_reads(broker_fetch *fetch) {
 }
 
 static void fetch_finish(broker_fetch *fetch) {
-    broker *broker = fetch->broker;
+    broker_node *broker = fetch->broker;
     fetch->finished = true;
     if (fetch->previous) fetch->previous->next = fetch->next;
     else broker->fetches = fetch->next;
@@ -102,8 +102,8 @@ static size_t part_room(const broker_fetch *fetch, const broker_fetch_part *part
     return (size_t)room;
 }
 
-static broker_error check_part(broker *broker, const broker_fetch *fetch, broker_fetch_part *part, log_partition **log) {
-    topic *topic;
+static broker_error check_part(broker_node *broker, const broker_fetch *fetch, broker_fetch_part *part, log_partition **log) {
+    topic_entry *topic;
     const broker_error error = broker_resolve(broker, &part->target, &topic, log);
     const weir_bytes name = topic ? weir_bytes_text(topic->info.name) : part->target.topic;
     if (!broker_may(broker, fetch->principal, GUARD_READ, GUARD_TOPIC, name)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
@@ -170,7 +170,7 @@ static void fetch_wake(io_job *job) {
     else wait_begin(fetch);
 }
 
-void broker_fetch_start(broker *broker, broker_fetch *fetch) {
+void broker_fetch_start(broker_node *broker, broker_fetch *fetch) {
     fetch->broker = broker;
     fetch->bytes_read = 0;
     fetch->waiting = fetch->cancelled = fetch->finished = false;
@@ -197,6 +197,6 @@ void broker_fetch_cancel(broker_fetch *fetch) {
     if (fetch->waiting) broker_post(fetch->broker, &fetch->wake);
 }
 
-void broker_fetches_stop(broker *broker) {
+void broker_fetches_stop(broker_node *broker) {
     for (broker_fetch *fetch = broker->fetches; fetch; fetch = fetch->next) broker_fetch_cancel(fetch);
 }

@@ -18,13 +18,13 @@ static weir_bytes offset_key(uint8_t target[OFFSET_KEY_MAX], weir_bytes topic, i
     return (weir_bytes){target, size + 5};
 }
 
-static group_offset *offset_get(const group *group, weir_bytes topic, int32_t partition) {
+static group_offset *offset_get(const group_entry *group, weir_bytes topic, int32_t partition) {
     uint8_t key[OFFSET_KEY_MAX];
     return weir_map_get(&group->offsets, offset_key(key, topic, partition));
 }
 
-static group_offset *offset_make(group *group, weir_bytes topic, int32_t partition) {
-    broker *broker = group->broker;
+static group_offset *offset_make(group_entry *group, weir_bytes topic, int32_t partition) {
+    broker_node *broker = group->broker;
     group_offset *offset = offset_get(group, topic, partition);
     if (offset) return offset;
     if (broker->offset_count >= BROKER_OFFSETS_MAX) return NULL;
@@ -38,23 +38,23 @@ static group_offset *offset_make(group *group, weir_bytes topic, int32_t partiti
     return offset;
 }
 
-static void offset_free(group *group, group_offset *offset) {
-    broker *broker = group->broker;
+static void offset_free(group_entry *group, group_offset *offset) {
+    broker_node *broker = group->broker;
     weir_free(&broker->account, (void *)offset->value.topic.data);
     weir_free(&broker->account, (void *)offset->value.metadata.data);
     weir_free(&broker->account, offset);
     broker->offset_count--;
 }
 
-static void offset_drop_if_unused(group *group, group_offset *offset) {
+static void offset_drop_if_unused(group_entry *group, group_offset *offset) {
     if (offset->present || offset->pending) return;
     uint8_t key[OFFSET_KEY_MAX];
     weir_map_remove(&group->offsets, offset_key(key, offset->value.topic, offset->value.partition));
     offset_free(group, offset);
 }
 
-static void offset_set(group *group, group_offset *offset, int64_t value, int32_t leader_epoch, weir_bytes metadata, int64_t commit_ms) {
-    broker *broker = group->broker;
+static void offset_set(group_entry *group, group_offset *offset, int64_t value, int32_t leader_epoch, weir_bytes metadata, int64_t commit_ms) {
+    broker_node *broker = group->broker;
     weir_free(&broker->account, (void *)offset->value.metadata.data);
     offset->value.metadata = (weir_bytes){(uint8_t *)broker_bytes_text(broker, metadata), metadata.size};
     offset->value.offset = value;
@@ -63,20 +63,20 @@ static void offset_set(group *group, group_offset *offset, int64_t value, int32_
     offset->present = true;
 }
 
-void broker_group_offsets_free(group *group) {
+void broker_group_offsets_free(group_entry *group) {
     void *value;
     for (size_t at = 0; weir_map_next(&group->offsets, &at, NULL, &value);) offset_free(group, value);
     weir_map_deinit(&group->offsets);
 }
 
-const broker_offset *broker_offset_find(const broker *broker, weir_bytes group_id, weir_bytes topic, int32_t partition) {
-    const group *group = broker_group_get(broker, group_id);
+const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes group_id, weir_bytes topic, int32_t partition) {
+    const group_entry *group = broker_group_get(broker, group_id);
     const group_offset *offset = group ? offset_get(group, topic, partition) : NULL;
     return offset && offset->present ? &offset->value : NULL;
 }
 
-const broker_offset *broker_offset_next(const broker *broker, weir_bytes group_id, size_t *at) {
-    const group *group = broker_group_get(broker, group_id);
+const broker_offset *broker_offset_next(const broker_node *broker, weir_bytes group_id, size_t *at) {
+    const group_entry *group = broker_group_get(broker, group_id);
     void *value;
     while (group && weir_map_next(&group->offsets, at, NULL, &value)) {
         const group_offset *offset = value;
@@ -85,13 +85,13 @@ const broker_offset *broker_offset_next(const broker *broker, weir_bytes group_i
     return NULL;
 }
 
-broker_error broker_offsets_readable(const broker *broker, const guard_principal *principal, weir_bytes group) {
+broker_error broker_offsets_readable(const broker_node *broker, const guard_principal *principal, weir_bytes group) {
     return broker_may(broker, principal, GUARD_DESCRIBE, GUARD_GROUP, group) ? BROKER_NONE : BROKER_GROUP_AUTHORIZATION_FAILED;
 }
 
 /* ---- appends ----------------------------------------------------------------------------------------------------------- */
 
-group_append *broker_group_append(broker *broker, void (*done)(group_append *append, weir_status status), void *owner) {
+group_append *broker_group_append(broker_node *broker, void (*done)(group_append *append, weir_status status), void *owner) {
     group_append *append = weir_alloc(&broker->account, sizeof *append);
     append->broker = broker;
     append->done = done;
@@ -119,7 +119,7 @@ static void encode_value(group_append *append, wire_message_id id, const void *v
     if (weir_failed(wire_encode_versioned(id, VALUE_VERSION, value, target))) append->failed = WEIR_INVALID;
 }
 
-static void add_offset_record(group_append *append, const group *group, const broker_offset *offset, int64_t now_ms, bool tombstone) {
+static void add_offset_record(group_append *append, const group_entry *group, const broker_offset *offset, int64_t now_ms, bool tombstone) {
     weir_buffer key, value;
     wire_offset_commit_key stored_key;
     wire_offset_commit_key_init(&stored_key);
@@ -151,8 +151,8 @@ static void add_use(group_append *append, group_use use) {
     append->uses[append->use_count++] = use;
 }
 
-bool broker_group_append_offset(group_append *append, group *group, const broker_offset *offset) {
-    broker *broker = append->broker;
+bool broker_group_append_offset(group_append *append, group_entry *group, const broker_offset *offset) {
+    broker_node *broker = append->broker;
     group_offset *entry = offset_make(group, offset->topic, offset->partition);
     if (!entry) return false;
     const int64_t now_ms = broker_wall_ms(broker);
@@ -166,25 +166,25 @@ bool broker_group_append_offset(group_append *append, group *group, const broker
     return true;
 }
 
-static void append_tombstone(group_append *append, group *group, group_offset *offset) {
+static void append_tombstone(group_append *append, group_entry *group, group_offset *offset) {
     add_offset_record(append, group, &offset->value, 0, true);
     add_use(append, (group_use){.group = group, .offset = offset, .tombstone = true});
 }
 
-static void encode_group_key(group_append *append, const group *group, weir_buffer *key) {
+static void encode_group_key(group_append *append, const group_entry *group, weir_buffer *key) {
     wire_group_metadata_key stored_key;
     wire_group_metadata_key_init(&stored_key);
     stored_key.group = weir_bytes_text(group->id);
     encode_key(append, WIRE_GROUP_METADATA_KEY, &stored_key, key);
 }
 
-static void append_group_tombstone(group_append *append, const group *group) {
+static void append_group_tombstone(group_append *append, const group_entry *group) {
     weir_buffer key;
     encode_group_key(append, group, &key);
     add_record(append, &key, NULL);
 }
 
-void broker_group_append_group(group_append *append, const group *group) {
+void broker_group_append_group(group_append *append, const group_entry *group) {
     weir_buffer key, value;
     weir_arena arena;
     weir_arena_init(&arena, &append->broker->account, 1 << 20);
@@ -219,7 +219,7 @@ void broker_group_append_group(group_append *append, const group *group) {
 /* ---- the end of an append ---------------------------------------------------------------------------------------------- */
 
 static void use_end(group_use *use, bool durable) {
-    group *group = use->group;
+    group_entry *group = use->group;
     group_offset *offset = use->offset;
     offset->pending--;
     group->uses--;
@@ -230,14 +230,14 @@ static void use_end(group_use *use, bool durable) {
 }
 
 static void append_free(group_append *append) {
-    broker *broker = append->broker;
+    broker_node *broker = append->broker;
     weir_free(&broker->account, append->uses);
     weir_buffer_deinit(&append->buffer);
     weir_free(&broker->account, append);
 }
 
 static void append_end(group_append *append, weir_status status) {
-    broker *broker = append->broker;
+    broker_node *broker = append->broker;
     for (size_t i = 0; i < append->use_count; i++) use_end(&append->uses[i], !weir_failed(status));
     append->done(append, status);
     append_free(append);
@@ -265,7 +265,7 @@ static void append_fail(group_append *append, weir_code code) {
 
 /* false = it waits for room. */
 static bool append_try(group_append *append) {
-    broker *broker = append->broker;
+    broker_node *broker = append->broker;
     const weir_status status = log_append(broker->log, &append->group);
     if (status.code == WEIR_FULL) return false;
     if (weir_failed(status)) {
@@ -276,7 +276,7 @@ static bool append_try(group_append *append) {
 }
 
 static void appends_room_run(io_job *job) {
-    broker *broker = io_owner(job, struct broker, appends_room_job);
+    broker_node *broker = io_owner(job, broker_node, appends_room_job);
     while (broker->appends_waiting_first) {
         group_append *append = broker->appends_waiting_first;
         if (!append_try(append)) {
@@ -289,7 +289,7 @@ static void appends_room_run(io_job *job) {
 }
 
 void broker_group_append_send(group_append *append, log_batch *batches, size_t batch_count) {
-    broker *broker = append->broker;
+    broker_node *broker = append->broker;
     broker_operation_begin(broker);
     log_partition *log = broker_offsets_log(broker);
     append->group = (log_group){.batches = batches ? batches : &append->own, .count = batch_count, .done = append_logged};
@@ -313,7 +313,7 @@ void broker_group_append_send(group_append *append, log_batch *batches, size_t b
     log_wait_room(broker->log, &broker->appends_room_job);
 }
 
-void broker_appends_stop(broker *broker) {
+void broker_appends_stop(broker_node *broker) {
     while (broker->appends_waiting_first) {
         group_append *append = broker->appends_waiting_first;
         broker->appends_waiting_first = append->next;
@@ -325,7 +325,7 @@ void broker_appends_stop(broker *broker) {
 /* ---- commit ------------------------------------------------------------------------------------------------------------ */
 
 static void commit_end(broker_offset_commit *commit) {
-    broker *broker = commit->broker;
+    broker_node *broker = commit->broker;
     commit->done(commit);
     broker_operation_end(broker);
 }
@@ -349,8 +349,8 @@ static void commit_stored(group_append *append, weir_status status) {
     commit_end(commit);
 }
 
-static broker_error check_offset(broker *broker, const broker_offset_commit *commit, broker_offset *offset) {
-    const topic *topic = offset->topic.data ? broker_topic_get(broker, offset->topic) : broker_topic_get_id(broker, offset->topic_id);
+static broker_error check_offset(broker_node *broker, const broker_offset_commit *commit, broker_offset *offset) {
+    const topic_entry *topic = offset->topic.data ? broker_topic_get(broker, offset->topic) : broker_topic_get_id(broker, offset->topic_id);
     if (topic && !offset->topic.data) offset->topic = weir_bytes_text(topic->info.name);
     if (!broker_may(broker, commit->principal, GUARD_READ, GUARD_TOPIC, offset->topic)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
     if (!topic) return offset->topic.data ? BROKER_UNKNOWN_TOPIC_OR_PARTITION : BROKER_UNKNOWN_TOPIC_ID;
@@ -359,7 +359,7 @@ static broker_error check_offset(broker *broker, const broker_offset_commit *com
     return BROKER_NONE;
 }
 
-void broker_offsets_commit(broker *broker, broker_offset_commit *commit) {
+void broker_offsets_commit(broker_node *broker, broker_offset_commit *commit) {
     commit->broker = broker;
     broker_operation_begin(broker);
     if (!broker_may(broker, commit->principal, GUARD_READ, GUARD_GROUP, commit->group)) {
@@ -368,7 +368,7 @@ void broker_offsets_commit(broker *broker, broker_offset_commit *commit) {
     }
     broker_error error = commit->group.size == 0 && commit->generation >= 0 ? BROKER_INVALID_GROUP_ID : BROKER_NONE;
     if (error == BROKER_NONE) error = broker_group_commit_check(broker, commit->group, commit->member_id, commit->instance_id, commit->generation);
-    group *group = error == BROKER_NONE ? broker_group_make(broker, commit->group) : NULL;
+    group_entry *group = error == BROKER_NONE ? broker_group_make(broker, commit->group) : NULL;
     if (!group) {
         commit_fail_all(commit, error != BROKER_NONE ? error : BROKER_COORDINATOR_NOT_AVAILABLE);
         return;
@@ -390,7 +390,7 @@ void broker_offsets_commit(broker *broker, broker_offset_commit *commit) {
 /* ---- one atomic commit --------------------------------------------------------------------------------------------------- */
 
 static void atomic_end(broker_atomic *atomic, broker_error error, const char *message) {
-    broker *broker = atomic->owner;
+    broker_node *broker = atomic->owner;
     atomic->error = error;
     snprintf(atomic->message, sizeof atomic->message, "%s", message ? message : "");
     for (size_t i = 0; i < atomic->batch_count; i++) {
@@ -416,11 +416,11 @@ static void atomic_failed_run(io_job *job) {
 }
 
 /* Resolves everything before anything is done: all or nothing. */
-static broker_error atomic_resolve(broker *broker, broker_atomic *atomic, group **group) {
+static broker_error atomic_resolve(broker_node *broker, broker_atomic *atomic, group_entry **group) {
     size_t bytes = 0;
     for (size_t i = 0; i < atomic->batch_count; i++) {
         broker_atomic_batch *batch = &atomic->batches[i];
-        topic *topic;
+        topic_entry *topic;
         log_partition *log;
         const broker_error error = broker_resolve(broker, &batch->target, &topic, &log);
         const weir_bytes name = topic ? weir_bytes_text(topic->info.name) : batch->target.topic;
@@ -438,12 +438,12 @@ static broker_error atomic_resolve(broker *broker, broker_atomic *atomic, group 
     return *group ? BROKER_NONE : BROKER_COORDINATOR_NOT_AVAILABLE;
 }
 
-void broker_append_atomic(broker *broker, broker_atomic *atomic) {
+void broker_append_atomic(broker_node *broker, broker_atomic *atomic) {
     atomic->owner = broker;
     atomic->message[0] = 0;
     atomic->log_batches = weir_alloc(&broker->account, sizeof(log_batch) * (atomic->batch_count + 1));
     broker_operation_begin(broker);
-    group *group = NULL;
+    group_entry *group = NULL;
     atomic->error = broker->stopping ? BROKER_COORDINATOR_NOT_AVAILABLE : atomic_resolve(broker, atomic, &group);
     if (atomic->error != BROKER_NONE) {
         io_job_init(&atomic->job, atomic_failed_run);
@@ -463,34 +463,34 @@ void broker_append_atomic(broker *broker, broker_atomic *atomic) {
 
 static void delete_run(io_job *job) {
     broker_group_delete *del = io_owner(job, broker_group_delete, job);
-    broker *broker = del->broker;
+    broker_node *broker = del->broker;
     del->done(del);
     broker_operation_end(broker);
 }
 
 static void tombstones_stored(group_append *append, weir_status status) {
     broker_group_delete *del = append->owner;
-    group *group = broker_group_get(append->broker, del->group);
+    group_entry *group = broker_group_get(append->broker, del->group);
     if (group && !weir_failed(status)) {
         if (group->state == GROUP_EMPTY) group->generation = 0; /* nothing of it is left to keep */
         broker_group_drop_if_unused(group);
     }
-    broker *broker = del->broker;
+    broker_node *broker = del->broker;
     if (weir_failed(status)) del->error = BROKER_COORDINATOR_NOT_AVAILABLE;
     del->done(del);
     broker_operation_end(broker);
 }
 
-static void append_all_tombstones(group_append *append, group *group) {
+static void append_all_tombstones(group_append *append, group_entry *group) {
     void *value;
     for (size_t at = 0; weir_map_next(&group->offsets, &at, NULL, &value);) append_tombstone(append, group, value);
     append_group_tombstone(append, group);
 }
 
-void broker_groups_delete(broker *broker, broker_group_delete *del) {
+void broker_groups_delete(broker_node *broker, broker_group_delete *del) {
     del->broker = broker;
     broker_operation_begin(broker);
-    group *group = broker_group_get(broker, del->group);
+    group_entry *group = broker_group_get(broker, del->group);
     del->error = BROKER_NONE;
     if (!broker_may(broker, del->principal, GUARD_DELETE, GUARD_GROUP, del->group)) del->error = BROKER_GROUP_AUTHORIZATION_FAILED;
     else if (!group) del->error = BROKER_GROUP_ID_NOT_FOUND;
@@ -506,15 +506,15 @@ void broker_groups_delete(broker *broker, broker_group_delete *del) {
 }
 
 static void tombstones_done(group_append *append, weir_status status) {
-    group *group = append->owner;
+    group_entry *group = append->owner;
     if (weir_failed(status)) weir_trace(WEIR_WARN, "broker", "tombstones of group %s were not stored: %s", group->id, status.text);
     group->uses--;
     broker_group_drop_if_unused(group);
 }
 
-void broker_offsets_topic_deleted(broker *broker, const topic *topic) {
+void broker_offsets_topic_deleted(broker_node *broker, const topic_entry *topic) {
     for (size_t i = 0; i < broker->group_count; i++) {
-        group *group = broker->group_list[i];
+        group_entry *group = broker->group_list[i];
         group_append *append = NULL;
         void *value;
         for (size_t at = 0; weir_map_next(&group->offsets, &at, NULL, &value);) {
@@ -531,7 +531,7 @@ void broker_offsets_topic_deleted(broker *broker, const topic *topic) {
 
 /* KIP-211: a group without members keeps its offsets for offsets.retention.minutes; a simple consumer's count from their
  * commit. An empty group without offsets is forgotten. */
-static void expire_group(broker *broker, group *group, int64_t now_ms) {
+static void expire_group(broker_node *broker, group_entry *group, int64_t now_ms) {
     if (group->state != GROUP_EMPTY || group->member_count || group->uses) return;
     const int64_t retention_ms = broker_property_i64(broker, "offsets.retention.minutes") * 60000;
     size_t kept = 0;
@@ -552,15 +552,15 @@ static void expire_group(broker *broker, group *group, int64_t now_ms) {
     else append_abandon(append);
 }
 
-void broker_offsets_expire(broker *broker) {
+void broker_offsets_expire(broker_node *broker) {
     const int64_t now_ms = broker_wall_ms(broker);
     for (size_t i = 0; i < broker->group_count; i++) expire_group(broker, broker->group_list[i], now_ms);
 }
 
 /* ---- coming back from the log ------------------------------------------------------------------------------------------ */
 
-static weir_status replay_offset(broker *broker, const wire_offset_commit_key *key, const wire_record *record, weir_arena *arena) {
-    group *group = broker_group_make(broker, key->group);
+static weir_status replay_offset(broker_node *broker, const wire_offset_commit_key *key, const wire_record *record, weir_arena *arena) {
+    group_entry *group = broker_group_make(broker, key->group);
     group_offset *offset = group ? offset_make(group, key->topic, key->partition) : NULL;
     if (!offset) return weir_fail(WEIR_FULL, "more groups or offsets than this weir keeps");
     if (!record->value.data) {
@@ -575,8 +575,8 @@ static weir_status replay_offset(broker *broker, const wire_offset_commit_key *k
     return weir_ok();
 }
 
-static weir_status replay_group(broker *broker, const wire_group_metadata_key *key, const wire_record *record, weir_arena *arena) {
-    group *group = broker_group_make(broker, key->group);
+static weir_status replay_group(broker_node *broker, const wire_group_metadata_key *key, const wire_record *record, weir_arena *arena) {
+    group_entry *group = broker_group_make(broker, key->group);
     if (!group) return weir_fail(WEIR_FULL, "more groups than this weir keeps");
     if (!record->value.data) {
         broker_group_forget(group);
@@ -589,7 +589,7 @@ static weir_status replay_group(broker *broker, const wire_group_metadata_key *k
     return weir_ok();
 }
 
-static weir_status replay_record(broker *broker, const wire_record *record, weir_arena *arena) {
+static weir_status replay_record(broker_node *broker, const wire_record *record, weir_arena *arena) {
     weir_bytes input = record->key;
     int16_t kind;
     WEIR_TRY(wire_decode_record_kind(&input, &kind));
@@ -604,7 +604,7 @@ static weir_status replay_record(broker *broker, const wire_record *record, weir
     return replay_group(broker, &key, record, arena);
 }
 
-weir_status broker_offsets_replay(broker *broker, const wire_record *record) {
+weir_status broker_offsets_replay(broker_node *broker, const wire_record *record) {
     weir_arena arena;
     weir_arena_init(&arena, &broker->account, DECODE_BYTES_MAX);
     const weir_status status = replay_record(broker, record, &arena);
@@ -612,9 +612,9 @@ weir_status broker_offsets_replay(broker *broker, const wire_record *record) {
     return weir_context(status, "record at offset %lld", (long long)record->offset);
 }
 
-void broker_offsets_loaded(broker *broker) {
+void broker_offsets_loaded(broker_node *broker) {
     for (size_t i = broker->group_count; i-- > 0;) {
-        group *group = broker->group_list[i];
+        group_entry *group = broker->group_list[i];
         if (group->member_count) broker_group_resume(group);
         else broker_group_drop_if_unused(group);
     }

@@ -12,25 +12,25 @@
 
 enum { MEMBER_ID_MAX = 320, GROUP_ARENA_BYTES = 32 << 20, GROUP_BYTES_MAX = 6 << 20, GROUP_ID_MAX = 4096, PROTOCOLS_MAX = 64 };
 
-static void prepare_rebalance(group *group);
-static void maybe_complete(group *group);
-static void timer_update(group *group);
+static void prepare_rebalance(group_entry *group);
+static void maybe_complete(group_entry *group);
+static void timer_update(group_entry *group);
 
-static int64_t later(const broker *broker, int64_t ms) { return broker_now_ns(broker) + ms * 1000000; }
+static int64_t later(const broker_node *broker, int64_t ms) { return broker_now_ns(broker) + ms * 1000000; }
 static bool text_equal(const char *text, weir_bytes bytes) { return text && weir_bytes_equal_text(bytes, text); }
 static weir_bytes text_or_null(const char *text) { return text ? weir_bytes_text(text) : (weir_bytes){0}; }
-static void replace_text(broker *broker, char **text, weir_bytes value) {
+static void replace_text(broker_node *broker, char **text, weir_bytes value) {
     char *copy = value.data ? broker_bytes_text(broker, value) : NULL; /* before the free: it may be a view of the old one */
     weir_free(&broker->account, *text);
     *text = copy;
 }
 
-const char *broker_group_state_name(const group *group) {
+const char *broker_group_state_name(const group_entry *group) {
     static const char *const names[] = {"Empty", "PreparingRebalance", "CompletingRebalance", "Stable"};
     return names[group->state];
 }
 
-static void set_state(group *group, group_state state) {
+static void set_state(group_entry *group, group_state state) {
     group->state = state;
     group->state_ms = broker_wall_ms(group->broker);
 }
@@ -39,7 +39,7 @@ static void set_state(group *group, group_state state) {
 
 static void join_run(io_job *job) {
     broker_join *join = io_owner(job, broker_join, job);
-    broker *broker = join->broker;
+    broker_node *broker = join->broker;
     weir_arena arena = join->arena; /* done() may free the request */
     join->done(join);
     weir_arena_deinit(&arena);
@@ -61,7 +61,7 @@ static void join_fail(broker_join *join, broker_error error, weir_bytes member_i
 
 static void sync_run(io_job *job) {
     broker_sync *sync = io_owner(job, broker_sync, job);
-    broker *broker = sync->broker;
+    broker_node *broker = sync->broker;
     weir_arena arena = sync->arena;
     sync->done(sync);
     weir_arena_deinit(&arena);
@@ -74,7 +74,7 @@ static void sync_answer(broker_sync *sync, broker_error error) {
     broker_post(sync->broker, &sync->job);
 }
 
-static void sync_answer_assignment(broker_sync *sync, const group *group, const group_member *member) {
+static void sync_answer_assignment(broker_sync *sync, const group_entry *group, const group_member *member) {
     sync->out_protocol_type = weir_arena_bytes_copy(&sync->arena, text_or_null(group->protocol_type));
     sync->out_protocol = weir_arena_bytes_copy(&sync->arena, text_or_null(group->protocol));
     sync->assignment = weir_arena_bytes_copy(&sync->arena, member->assignment);
@@ -93,29 +93,29 @@ static void take_sync(group_member *member, broker_sync *sync, broker_error old_
 
 /* ---- members --------------------------------------------------------------------------------------------------------- */
 
-static group_member *member_find(const group *group, weir_bytes id) {
+static group_member *member_find(const group_entry *group, weir_bytes id) {
     for (size_t i = 0; i < group->member_count; i++) {
         if (text_equal(group->members[i]->id, id)) return group->members[i];
     }
     return NULL;
 }
 
-static group_member *member_find_static(const group *group, weir_bytes instance_id) {
+static group_member *member_find_static(const group_entry *group, weir_bytes instance_id) {
     for (size_t i = 0; instance_id.data && i < group->member_count; i++) {
         if (text_equal(group->members[i]->instance_id, instance_id)) return group->members[i];
     }
     return NULL;
 }
 
-static bool is_leader(const group *group, const group_member *member) { return group->leader && strcmp(group->leader, member->id) == 0; }
+static bool is_leader(const group_entry *group, const group_member *member) { return group->leader && strcmp(group->leader, member->id) == 0; }
 
-static void member_touch(group *group, group_member *member) {
+static void member_touch(group_entry *group, group_member *member) {
     member->deadline_ns = later(group->broker, member->session_timeout_ms);
     timer_update(group);
 }
 
 /* The member that a request names: UNKNOWN_MEMBER_ID, or FENCED_INSTANCE_ID when another holds the instance id. */
-static broker_error member_of(const group *group, weir_bytes member_id, weir_bytes instance_id, group_member **member) {
+static broker_error member_of(const group_entry *group, weir_bytes member_id, weir_bytes instance_id, group_member **member) {
     *member = NULL;
     if (instance_id.data) {
         group_member *holder = member_find_static(group, instance_id);
@@ -128,7 +128,7 @@ static broker_error member_of(const group *group, weir_bytes member_id, weir_byt
     return *member ? BROKER_NONE : BROKER_UNKNOWN_MEMBER_ID;
 }
 
-static void free_protocols(broker *broker, group_member *member) {
+static void free_protocols(broker_node *broker, group_member *member) {
     for (size_t i = 0; i < member->protocol_count; i++) {
         weir_free(&broker->account, (void *)member->protocols[i].name.data);
         weir_free(&broker->account, (void *)member->protocols[i].metadata.data);
@@ -136,13 +136,13 @@ static void free_protocols(broker *broker, group_member *member) {
     weir_free(&broker->account, member->protocols);
 }
 
-static weir_bytes own_bytes(broker *broker, weir_bytes bytes) {
+static weir_bytes own_bytes(broker_node *broker, weir_bytes bytes) {
     uint8_t *copy = weir_alloc(&broker->account, bytes.size + 1);
     if (bytes.size) memcpy(copy, bytes.data, bytes.size);
     return (weir_bytes){copy, bytes.size};
 }
 
-static void set_protocols(broker *broker, group_member *member, const broker_group_protocol *protocols, size_t count) {
+static void set_protocols(broker_node *broker, group_member *member, const broker_group_protocol *protocols, size_t count) {
     free_protocols(broker, member);
     member->protocols = weir_alloc(&broker->account, sizeof(group_protocol) * (count + 1));
     member->protocol_count = count;
@@ -153,7 +153,7 @@ static void set_protocols(broker *broker, group_member *member, const broker_gro
 }
 
 /* What the metadata of all members takes: an answer to the leader and the group's record carry it. */
-static size_t group_bytes(const group *group) {
+static size_t group_bytes(const group_entry *group) {
     size_t bytes = 0;
     for (size_t i = 0; i < group->member_count; i++) {
         const group_member *member = group->members[i];
@@ -185,12 +185,12 @@ static weir_bytes metadata_of(const group_member *member, const char *protocol) 
     return weir_bytes_text("");
 }
 
-static void set_assignment(broker *broker, group_member *member, weir_bytes assignment) {
+static void set_assignment(broker_node *broker, group_member *member, weir_bytes assignment) {
     weir_free(&broker->account, (void *)member->assignment.data);
     member->assignment = own_bytes(broker, assignment);
 }
 
-static void member_free(broker *broker, group_member *member) {
+static void member_free(broker_node *broker, group_member *member) {
     weir_assert(!member->join && !member->sync);
     free_protocols(broker, member);
     weir_free(&broker->account, (void *)member->assignment.data);
@@ -201,8 +201,8 @@ static void member_free(broker *broker, group_member *member) {
     weir_free(&broker->account, member);
 }
 
-static group_member *member_add(group *group, weir_bytes id) {
-    broker *broker = group->broker;
+static group_member *member_add(group_entry *group, weir_bytes id) {
+    broker_node *broker = group->broker;
     if (group->member_count == group->member_capacity) {
         group->member_capacity = group->member_capacity ? group->member_capacity * 2 : 4;
         group->members = weir_realloc(&broker->account, group->members, sizeof(*group->members) * group->member_capacity);
@@ -213,8 +213,8 @@ static group_member *member_add(group *group, weir_bytes id) {
     return member;
 }
 
-static void member_remove(group *group, group_member *member) {
-    broker *broker = group->broker;
+static void member_remove(group_entry *group, group_member *member) {
+    broker_node *broker = group->broker;
     take_join(member, NULL, BROKER_UNKNOWN_MEMBER_ID);
     take_sync(member, NULL, BROKER_UNKNOWN_MEMBER_ID);
     const bool was_leader = is_leader(group, member);
@@ -229,7 +229,7 @@ static void member_remove(group *group, group_member *member) {
 }
 
 /* A member has gone: the others share its work. */
-static void member_gone(group *group, group_member *member) {
+static void member_gone(group_entry *group, group_member *member) {
     const bool rounds = group->state == GROUP_PREPARING;
     member_remove(group, member);
     if (rounds) maybe_complete(group);
@@ -239,7 +239,7 @@ static void member_gone(group *group, group_member *member) {
 
 /* ---- pending ids (KIP-394) --------------------------------------------------------------------------------------------- */
 
-static bool pending_remove(group *group, weir_bytes id) {
+static bool pending_remove(group_entry *group, weir_bytes id) {
     for (size_t i = 0; i < group->pending_count; i++) {
         if (!text_equal(group->pending[i].id, id)) continue;
         weir_free(&group->broker->account, group->pending[i].id);
@@ -249,7 +249,7 @@ static bool pending_remove(group *group, weir_bytes id) {
     return false;
 }
 
-static void pending_add(group *group, const char *id, int32_t session_timeout_ms) {
+static void pending_add(group_entry *group, const char *id, int32_t session_timeout_ms) {
     if (group->pending_count == group->pending_capacity) {
         group->pending_capacity = group->pending_capacity ? group->pending_capacity * 2 : 4;
         group->pending = weir_realloc(&group->broker->account, group->pending, sizeof(*group->pending) * group->pending_capacity);
@@ -261,13 +261,13 @@ static void pending_add(group *group, const char *id, int32_t session_timeout_ms
 
 /* ---- rounds ---------------------------------------------------------------------------------------------------------- */
 
-static size_t waiting_joins(const group *group) {
+static size_t waiting_joins(const group_entry *group) {
     size_t count = 0;
     for (size_t i = 0; i < group->member_count; i++) count += group->members[i]->join != NULL;
     return count;
 }
 
-static int32_t round_timeout_ms(const group *group) {
+static int32_t round_timeout_ms(const group_entry *group) {
     int32_t longest = 0;
     for (size_t i = 0; i < group->member_count; i++) {
         if (group->members[i]->rebalance_timeout_ms > longest) longest = group->members[i]->rebalance_timeout_ms;
@@ -275,7 +275,7 @@ static int32_t round_timeout_ms(const group *group) {
     return longest;
 }
 
-static void prepare_rebalance(group *group) {
+static void prepare_rebalance(group_entry *group) {
     if (group->state == GROUP_PREPARING) return;
     for (size_t i = 0; i < group->member_count; i++) {
         group_member *member = group->members[i];
@@ -299,7 +299,7 @@ static bool supports(const group_member *member, weir_bytes protocol) {
     return false;
 }
 
-static bool all_support(const group *group, weir_bytes protocol) {
+static bool all_support(const group_entry *group, weir_bytes protocol) {
     for (size_t i = 0; i < group->member_count; i++) {
         if (!supports(group->members[i], protocol)) return false;
     }
@@ -307,7 +307,7 @@ static bool all_support(const group *group, weir_bytes protocol) {
 }
 
 /* Every member votes for its first protocol that all support; most votes win. */
-static weir_bytes select_protocol(const group *group) {
+static weir_bytes select_protocol(const group_entry *group) {
     weir_bytes best = {0};
     size_t best_votes = 0;
     const group_member *first = group->members[0];
@@ -332,7 +332,7 @@ static weir_bytes select_protocol(const group *group) {
 }
 
 /* Answers a join with the current generation; the leader hears of all members. */
-static void join_succeed(group *group, group_member *member, broker_join *join, const char *leader, bool with_members) {
+static void join_succeed(group_entry *group, group_member *member, broker_join *join, const char *leader, bool with_members) {
     join->generation = group->generation;
     join->out_protocol_type = weir_arena_bytes_copy(&join->arena, text_or_null(group->protocol_type));
     join->out_protocol = weir_arena_bytes_copy(&join->arena, text_or_null(group->protocol));
@@ -353,27 +353,27 @@ static void join_succeed(group *group, group_member *member, broker_join *join, 
 }
 
 static void stored_ignored(group_append *append, weir_status status) {
-    group *group = append->owner;
+    group_entry *group = append->owner;
     if (weir_failed(status)) weir_trace(WEIR_WARN, "broker", "group %s was not stored: %s", group->id, status.text);
     group->uses--;
 }
 
-static void store_group(group *group) {
+static void store_group(group_entry *group) {
     group->uses++;
     group_append *append = broker_group_append(group->broker, stored_ignored, group);
     broker_group_append_group(append, group);
     broker_group_append_send(append, NULL, 0);
 }
 
-static void become_empty(group *group) {
+static void become_empty(group_entry *group) {
     replace_text(group->broker, &group->protocol, (weir_bytes){0});
     replace_text(group->broker, &group->leader, (weir_bytes){0});
     set_state(group, GROUP_EMPTY);
     store_group(group);
 }
 
-static void complete_join(group *group) {
-    broker *broker = group->broker;
+static void complete_join(group_entry *group) {
+    broker_node *broker = group->broker;
     for (size_t i = group->member_count; i-- > 0;) {
         group_member *member = group->members[i];
         if (!member->join && !member->instance_id) member_remove(group, member);
@@ -406,14 +406,14 @@ static void complete_join(group *group) {
     }
 }
 
-static void maybe_complete(group *group) {
+static void maybe_complete(group_entry *group) {
     if (group->state != GROUP_PREPARING || group->round_delay) return;
     if (group->pending_count == 0 && waiting_joins(group) == group->member_count) complete_join(group);
 }
 
 /* ---- time ------------------------------------------------------------------------------------------------------------ */
 
-static void timer_update(group *group) {
+static void timer_update(group_entry *group) {
     int64_t next = INT64_MAX;
     bool unsynced = false;
     for (size_t i = 0; i < group->member_count; i++) {
@@ -431,7 +431,7 @@ static void timer_update(group *group) {
     else if (!group->timer.set || next < group->timer.at_ns) io_timer_set(group->broker->world.executor, &group->timer, next);
 }
 
-static void expire_pending(group *group, int64_t now_ns) {
+static void expire_pending(group_entry *group, int64_t now_ns) {
     for (size_t i = group->pending_count; i-- > 0;) {
         if (group->pending[i].deadline_ns > now_ns) continue;
         weir_free(&group->broker->account, group->pending[i].id);
@@ -440,7 +440,7 @@ static void expire_pending(group *group, int64_t now_ns) {
 }
 
 /* Members whose session is over, and those that never asked for their assignment. */
-static void expire_members(group *group, int64_t now_ns) {
+static void expire_members(group_entry *group, int64_t now_ns) {
     const bool sync_over = (group->state == GROUP_COMPLETING || group->state == GROUP_STABLE) && group->round_deadline_ns <= now_ns;
     bool gone = false;
     for (size_t i = group->member_count; i-- > 0;) {
@@ -455,7 +455,7 @@ static void expire_members(group *group, int64_t now_ns) {
 }
 
 static void timer_run(io_job *job) {
-    group *group = io_owner(job, struct group, timer_job);
+    group_entry *group = io_owner(job, group_entry, timer_job);
     const int64_t now_ns = broker_now_ns(group->broker);
     if (group->broker->stopping) return;
     expire_pending(group, now_ns);
@@ -470,10 +470,10 @@ static void timer_run(io_job *job) {
 
 /* ---- the registry ---------------------------------------------------------------------------------------------------- */
 
-group *broker_group_get(const broker *broker, weir_bytes id) { return weir_map_get(&broker->groups, id); }
+group_entry *broker_group_get(const broker_node *broker, weir_bytes id) { return weir_map_get(&broker->groups, id); }
 
-group *broker_group_make(broker *broker, weir_bytes id) {
-    group *group = broker_group_get(broker, id);
+group_entry *broker_group_make(broker_node *broker, weir_bytes id) {
+    group_entry *group = broker_group_get(broker, id);
     if (group) return group;
     if (broker->group_count == BROKER_GROUPS_MAX) return NULL;
     if (broker->group_count == broker->group_capacity) {
@@ -492,8 +492,8 @@ group *broker_group_make(broker *broker, weir_bytes id) {
     return group;
 }
 
-void broker_group_free(group *group) {
-    broker *broker = group->broker;
+void broker_group_free(group_entry *group) {
+    broker_node *broker = group->broker;
     while (group->member_count) member_free(broker, group->members[--group->member_count]);
     while (group->pending_count) weir_free(&broker->account, group->pending[--group->pending_count].id);
     broker_group_offsets_free(group);
@@ -506,10 +506,10 @@ void broker_group_free(group *group) {
     weir_free(&broker->account, group);
 }
 
-void broker_group_drop_if_unused(group *group) {
+void broker_group_drop_if_unused(group_entry *group) {
     if (group->state != GROUP_EMPTY || group->member_count || group->pending_count || group->uses || group->offsets.count ||
         group->generation > 0 || atomic_load(&group->timer_job.queued)) return;
-    broker *broker = group->broker;
+    broker_node *broker = group->broker;
     io_timer_cancel(broker->world.executor, &group->timer);
     weir_map_remove(&broker->groups, weir_bytes_text(group->id));
     for (size_t i = 0; i < broker->group_count; i++) {
@@ -520,9 +520,9 @@ void broker_group_drop_if_unused(group *group) {
     broker_group_free(group);
 }
 
-void broker_groups_stop(broker *broker) {
+void broker_groups_stop(broker_node *broker) {
     for (size_t i = 0; i < broker->group_count; i++) {
-        group *group = broker->group_list[i];
+        group_entry *group = broker->group_list[i];
         io_timer_cancel(broker->world.executor, &group->timer);
         for (size_t m = 0; m < group->member_count; m++) {
             take_join(group->members[m], NULL, BROKER_COORDINATOR_NOT_AVAILABLE);
@@ -533,7 +533,7 @@ void broker_groups_stop(broker *broker) {
 
 /* ---- join ------------------------------------------------------------------------------------------------------------ */
 
-static broker_error judge_join(broker *broker, const broker_join *join, const group *group) {
+static broker_error judge_join(broker_node *broker, const broker_join *join, const group_entry *group) {
     if (!broker_may(broker, join->principal, GUARD_READ, GUARD_GROUP, join->group)) return BROKER_GROUP_AUTHORIZATION_FAILED;
     if (broker->stopping) return BROKER_COORDINATOR_NOT_AVAILABLE;
     if (join->group.size == 0 || join->group.size > GROUP_ID_MAX) return BROKER_INVALID_GROUP_ID;
@@ -550,7 +550,7 @@ static broker_error judge_join(broker *broker, const broker_join *join, const gr
     return BROKER_INCONSISTENT_GROUP_PROTOCOL;
 }
 
-static void make_member_id(broker *broker, const broker_join *join, char *target, size_t size) {
+static void make_member_id(broker_node *broker, const broker_join *join, char *target, size_t size) {
     uint8_t id[16];
     broker_random_uuid(broker, id);
     const weir_bytes front = join->instance_id.data ? join->instance_id : join->client_id;
@@ -560,8 +560,8 @@ static void make_member_id(broker *broker, const broker_join *join, char *target
              id[11], id[12], id[13], id[14], id[15]);
 }
 
-static void update_member(group *group, group_member *member, const broker_join *join) {
-    broker *broker = group->broker;
+static void update_member(group_entry *group, group_member *member, const broker_join *join) {
+    broker_node *broker = group->broker;
     member->session_timeout_ms = join->session_timeout_ms;
     member->rebalance_timeout_ms = join->rebalance_timeout_ms > 0 ? join->rebalance_timeout_ms : join->session_timeout_ms;
     replace_text(broker, &member->client_id, join->client_id);
@@ -570,15 +570,15 @@ static void update_member(group *group, group_member *member, const broker_join 
 }
 
 /* The member takes part in a round that is running or begins now. */
-static void join_round(group *group, group_member *member, broker_join *join) {
+static void join_round(group_entry *group, group_member *member, broker_join *join) {
     update_member(group, member, join);
     take_join(member, join, BROKER_REBALANCE_IN_PROGRESS);
     if (group->state == GROUP_PREPARING) maybe_complete(group);
     else prepare_rebalance(group);
 }
 
-static void join_new(group *group, broker_join *join, weir_bytes member_id) {
-    broker *broker = group->broker;
+static void join_new(group_entry *group, broker_join *join, weir_bytes member_id) {
+    broker_node *broker = group->broker;
     if ((int64_t)group->member_count >= broker_property_i64(broker, "group.max.size")) {
         join_fail(join, BROKER_GROUP_MAX_SIZE_REACHED, weir_bytes_text(""));
         return;
@@ -591,8 +591,8 @@ static void join_new(group *group, broker_join *join, weir_bytes member_id) {
 
 /* A static member came back under its instance id: it gets a new member id, the old one is fenced, and nobody has to
  * rebalance when its subscription is what it was. */
-static void join_static_again(group *group, group_member *member, broker_join *join, weir_bytes new_id) {
-    broker *broker = group->broker;
+static void join_static_again(group_entry *group, group_member *member, broker_join *join, weir_bytes new_id) {
+    broker_node *broker = group->broker;
     char old_id[MEMBER_ID_MAX];
     snprintf(old_id, sizeof old_id, "%s", member->id);
     const bool leads = is_leader(group, member);
@@ -613,7 +613,7 @@ static void join_static_again(group *group, group_member *member, broker_join *j
     join_succeed(group, member, join, leads && !join->skip_assignment ? old_id : group->leader, join->skip_assignment);
 }
 
-static void join_first(group *group, broker_join *join) {
+static void join_first(group_entry *group, broker_join *join) {
     char id[MEMBER_ID_MAX];
     make_member_id(group->broker, join, id, sizeof id);
     group_member *holder = member_find_static(group, join->instance_id);
@@ -629,7 +629,7 @@ static void join_first(group *group, broker_join *join) {
     }
 }
 
-static void join_again(group *group, broker_join *join) {
+static void join_again(group_entry *group, broker_join *join) {
     if (!join->instance_id.data && pending_remove(group, join->member_id)) {
         join_new(group, join, join->member_id);
         return;
@@ -651,7 +651,7 @@ static void join_again(group *group, broker_join *join) {
     }
 }
 
-void broker_group_join(broker *broker, broker_join *join) {
+void broker_group_join(broker_node *broker, broker_join *join) {
     join->broker = broker;
     join->members = NULL;
     join->member_count = 0;
@@ -659,7 +659,7 @@ void broker_group_join(broker *broker, broker_join *join) {
     join->out_protocol_type = join->out_protocol = (weir_bytes){0};
     weir_arena_init(&join->arena, &broker->account, GROUP_ARENA_BYTES);
     broker_operation_begin(broker);
-    group *group = broker_group_get(broker, join->group);
+    group_entry *group = broker_group_get(broker, join->group);
     const broker_error error = judge_join(broker, join, group);
     if (error != BROKER_NONE) {
         join_fail(join, error, join->member_id);
@@ -677,7 +677,7 @@ void broker_group_join(broker *broker, broker_join *join) {
 
 /* ---- sync ------------------------------------------------------------------------------------------------------------ */
 
-static void tell_assignments(group *group) {
+static void tell_assignments(group_entry *group) {
     for (size_t i = 0; i < group->member_count; i++) {
         group_member *member = group->members[i];
         broker_sync *sync = member->sync;
@@ -689,13 +689,13 @@ static void tell_assignments(group *group) {
 }
 
 typedef struct stored_round {
-    group *group;
+    group_entry *group;
     int32_t generation;
 } stored_round;
 
 static void assignment_stored(group_append *append, weir_status status) {
     stored_round *round = append->owner;
-    group *group = round->group;
+    group_entry *group = round->group;
     const bool current = group->state == GROUP_COMPLETING && group->generation == round->generation;
     weir_free(&group->broker->account, round);
     group->uses--;
@@ -712,7 +712,7 @@ static void assignment_stored(group_append *append, weir_status status) {
     }
 }
 
-static void take_assignments(group *group, const broker_sync *sync) {
+static void take_assignments(group_entry *group, const broker_sync *sync) {
     for (size_t i = 0; i < sync->assignment_count; i++) {
         group_member *member = member_find(group, sync->assignments[i].member_id);
         if (member) set_assignment(group->broker, member, sync->assignments[i].assignment);
@@ -726,7 +726,7 @@ static void take_assignments(group *group, const broker_sync *sync) {
     broker_group_append_send(append, NULL, 0);
 }
 
-static broker_error judge_sync(broker *broker, const broker_sync *sync, group **group, group_member **member) {
+static broker_error judge_sync(broker_node *broker, const broker_sync *sync, group_entry **group, group_member **member) {
     *group = NULL;
     if (!broker_may(broker, sync->principal, GUARD_READ, GUARD_GROUP, sync->group)) return BROKER_GROUP_AUTHORIZATION_FAILED;
     if (broker->stopping) return BROKER_COORDINATOR_NOT_AVAILABLE;
@@ -744,13 +744,13 @@ static broker_error judge_sync(broker *broker, const broker_sync *sync, group **
     return (*group)->state == GROUP_PREPARING ? BROKER_REBALANCE_IN_PROGRESS : BROKER_NONE;
 }
 
-void broker_group_sync(broker *broker, broker_sync *sync) {
+void broker_group_sync(broker_node *broker, broker_sync *sync) {
     sync->broker = broker;
     sync->out_protocol_type = sync->out_protocol = (weir_bytes){0};
     sync->assignment = weir_bytes_text("");
     weir_arena_init(&sync->arena, &broker->account, GROUP_ARENA_BYTES);
     broker_operation_begin(broker);
-    group *group;
+    group_entry *group;
     group_member *member = NULL;
     const broker_error error = judge_sync(broker, sync, &group, &member);
     if (error != BROKER_NONE) {
@@ -770,10 +770,10 @@ void broker_group_sync(broker *broker, broker_sync *sync) {
 
 /* ---- heartbeat, leave ------------------------------------------------------------------------------------------------ */
 
-broker_error broker_group_heartbeat(broker *broker, const guard_principal *principal, weir_bytes group_id, weir_bytes member_id,
+broker_error broker_group_heartbeat(broker_node *broker, const guard_principal *principal, weir_bytes group_id, weir_bytes member_id,
                                     weir_bytes instance_id, int32_t generation) {
     if (!broker_may(broker, principal, GUARD_READ, GUARD_GROUP, group_id)) return BROKER_GROUP_AUTHORIZATION_FAILED;
-    group *group = broker_group_get(broker, group_id);
+    group_entry *group = broker_group_get(broker, group_id);
     if (!group) return BROKER_UNKNOWN_MEMBER_ID;
     group_member *member;
     const broker_error error = member_of(group, member_id, instance_id, &member);
@@ -783,10 +783,10 @@ broker_error broker_group_heartbeat(broker *broker, const guard_principal *princ
     return group->state == GROUP_PREPARING ? BROKER_REBALANCE_IN_PROGRESS : BROKER_NONE;
 }
 
-broker_error broker_group_leave(broker *broker, const guard_principal *principal, weir_bytes group_id, weir_bytes member_id,
+broker_error broker_group_leave(broker_node *broker, const guard_principal *principal, weir_bytes group_id, weir_bytes member_id,
                                 weir_bytes instance_id) {
     if (!broker_may(broker, principal, GUARD_READ, GUARD_GROUP, group_id)) return BROKER_GROUP_AUTHORIZATION_FAILED;
-    group *group = broker_group_get(broker, group_id);
+    group_entry *group = broker_group_get(broker, group_id);
     if (!group) return BROKER_UNKNOWN_MEMBER_ID;
     if (!instance_id.data && pending_remove(group, member_id)) {
         maybe_complete(group);
@@ -804,8 +804,8 @@ broker_error broker_group_leave(broker *broker, const guard_principal *principal
 
 /* ---- commits and looking --------------------------------------------------------------------------------------------- */
 
-broker_error broker_group_commit_check(broker *broker, weir_bytes group_id, weir_bytes member_id, weir_bytes instance_id, int32_t generation) {
-    group *group = broker_group_get(broker, group_id);
+broker_error broker_group_commit_check(broker_node *broker, weir_bytes group_id, weir_bytes member_id, weir_bytes instance_id, int32_t generation) {
+    group_entry *group = broker_group_get(broker, group_id);
     if (!group) return generation < 0 ? BROKER_NONE : BROKER_ILLEGAL_GENERATION;
     if (generation < 0 && group->state == GROUP_EMPTY) return BROKER_NONE; /* a simple consumer */
     group_member *member;
@@ -817,7 +817,7 @@ broker_error broker_group_commit_check(broker *broker, weir_bytes group_id, weir
     return BROKER_NONE;
 }
 
-static void describe(const group *group, broker_group_info *info) {
+static void describe(const group_entry *group, broker_group_info *info) {
     *info = (broker_group_info){.group = weir_bytes_text(group->id),
                                 .state = broker_group_state_name(group),
                                 .protocol_type = weir_bytes_text(group->protocol_type ? group->protocol_type : ""),
@@ -825,22 +825,22 @@ static void describe(const group *group, broker_group_info *info) {
                                 .member_count = group->member_count};
 }
 
-size_t broker_group_count(const broker *broker) { return broker->group_count; }
+size_t broker_group_count(const broker_node *broker) { return broker->group_count; }
 
-bool broker_group_at(const broker *broker, size_t index, broker_group_info *info) {
+bool broker_group_at(const broker_node *broker, size_t index, broker_group_info *info) {
     if (index >= broker->group_count) return false;
     describe(broker->group_list[index], info);
     return true;
 }
 
-bool broker_group_describe(const broker *broker, weir_bytes id, broker_group_info *info) {
-    const group *group = broker_group_get(broker, id);
+bool broker_group_describe(const broker_node *broker, weir_bytes id, broker_group_info *info) {
+    const group_entry *group = broker_group_get(broker, id);
     if (group) describe(group, info);
     return group != NULL;
 }
 
-bool broker_group_member_at(const broker *broker, weir_bytes id, size_t index, broker_group_member_info *info) {
-    const group *group = broker_group_get(broker, id);
+bool broker_group_member_at(const broker_node *broker, weir_bytes id, size_t index, broker_group_member_info *info) {
+    const group_entry *group = broker_group_get(broker, id);
     if (!group || index >= group->member_count) return false;
     const group_member *member = group->members[index];
     const bool stable = group->state == GROUP_STABLE;
@@ -855,8 +855,8 @@ bool broker_group_member_at(const broker *broker, weir_bytes id, size_t index, b
 
 /* ---- coming back from the log ---------------------------------------------------------------------------------------- */
 
-void broker_group_restore(group *group, const wire_group_metadata_value *value) {
-    broker *broker = group->broker;
+void broker_group_restore(group_entry *group, const wire_group_metadata_value *value) {
+    broker_node *broker = group->broker;
     while (group->member_count) member_remove(group, group->members[group->member_count - 1]);
     replace_text(broker, &group->protocol_type, value->protocol_type);
     replace_text(broker, &group->protocol, value->protocol);
@@ -880,15 +880,15 @@ void broker_group_restore(group *group, const wire_group_metadata_value *value) 
 }
 
 /* Members get a whole session to show that they are still there. */
-void broker_group_resume(group *group) {
+void broker_group_resume(group_entry *group) {
     for (size_t i = 0; i < group->member_count; i++) group->members[i]->deadline_ns = later(group->broker, group->members[i]->session_timeout_ms);
     timer_update(group);
 }
 
-void broker_group_forget(group *group) {
+void broker_group_forget(group_entry *group) {
     while (group->member_count) member_remove(group, group->members[group->member_count - 1]);
     group->generation = 0;
     group->state = GROUP_EMPTY;
 }
 
-weir_bytes broker_group_member_subscription(const group *group, const group_member *member) { return metadata_of(member, group->protocol); }
+weir_bytes broker_group_member_subscription(const group_entry *group, const group_member *member) { return metadata_of(member, group->protocol); }

@@ -11,7 +11,7 @@ enum { RECORD_BYTES_MAX = 64 << 10, RESOURCE_TOPIC = 2, METADATA_VERSION_LEVEL =
 
 /* ---- the queue ------------------------------------------------------------------------------------------------------- */
 
-metadata_change *broker_metadata_change(broker *broker, bool (*prepare)(metadata_change *change),
+metadata_change *broker_metadata_change(broker_node *broker, bool (*prepare)(metadata_change *change),
                                         void (*finish)(metadata_change *change, weir_status status), void *owner) {
     metadata_change *change = weir_alloc(&broker->account, sizeof *change);
     change->broker = broker;
@@ -24,7 +24,7 @@ metadata_change *broker_metadata_change(broker *broker, bool (*prepare)(metadata
 }
 
 static void change_end(metadata_change *change, weir_status status) {
-    broker *broker = change->broker;
+    broker_node *broker = change->broker;
     change->finish(change, status);
     weir_arena_deinit(&change->arena);
     weir_buffer_deinit(&change->buffer);
@@ -34,13 +34,13 @@ static void change_end(metadata_change *change, weir_status status) {
 
 static void change_done(log_group *group, weir_status status) {
     metadata_change *change = io_owner(group, metadata_change, group);
-    broker *broker = change->broker;
+    broker_node *broker = change->broker;
     broker->change_running = false;
     change_end(change, status);
     if (broker->changes_first) broker_post(broker, &broker->change_job);
 }
 
-static metadata_change *pop_change(broker *broker) {
+static metadata_change *pop_change(broker_node *broker) {
     metadata_change *change = broker->changes_first;
     broker->changes_first = change->next;
     if (!change->next) broker->changes_last = NULL;
@@ -48,7 +48,7 @@ static metadata_change *pop_change(broker *broker) {
 }
 
 /* Appends the batch of the change at the head; false = it waits for room. */
-static bool append_change(broker *broker, metadata_change *change) {
+static bool append_change(broker_node *broker, metadata_change *change) {
     change->batch = (log_batch){.partition = broker->metadata_log, .bytes = change->buffer.data, .size = change->buffer.size};
     change->group = (log_group){.batches = &change->batch, .count = 1, .done = change_done};
     const weir_status status = log_append(broker->log, &change->group);
@@ -64,7 +64,7 @@ static bool append_change(broker *broker, metadata_change *change) {
     return true;
 }
 
-static void change_run(broker *broker) {
+static void change_run(broker_node *broker) {
     while (broker->changes_first && !broker->change_running) {
         metadata_change *change = broker->changes_first;
         wire_builder_begin(&change->builder, &change->buffer);
@@ -82,11 +82,11 @@ static void change_run(broker *broker) {
     }
 }
 
-static void change_job_run(io_job *job) { change_run(io_owner(job, broker, change_job)); }
-static void change_room_run(io_job *job) { change_run(io_owner(job, broker, change_room_job)); }
+static void change_job_run(io_job *job) { change_run(io_owner(job, broker_node, change_job)); }
+static void change_room_run(io_job *job) { change_run(io_owner(job, broker_node, change_room_job)); }
 
 void broker_metadata_queue(metadata_change *change) {
-    broker *broker = change->broker;
+    broker_node *broker = change->broker;
     broker_operation_begin(broker);
     if (!broker->change_job.run) {
         io_job_init(&broker->change_job, change_job_run);
@@ -99,7 +99,7 @@ void broker_metadata_queue(metadata_change *change) {
     if (!broker->change_running) broker_post(broker, &broker->change_job);
 }
 
-void broker_metadata_stop(broker *broker) {
+void broker_metadata_stop(broker_node *broker) {
     while (broker->changes_first) change_end(pop_change(broker), weir_fail(WEIR_CANCELLED, "the broker is stopping"));
 }
 
@@ -150,19 +150,19 @@ void broker_metadata_add_config(metadata_change *change, weir_bytes topic, weir_
 
 /* ---- replay ---------------------------------------------------------------------------------------------------------- */
 
-static weir_status replay_topic(broker *broker, const wire_topic_record *record) {
+static weir_status replay_topic(broker_node *broker, const wire_topic_record *record) {
     return broker_topic_add(broker, record->name, record->topic_id.bytes);
 }
 
-static weir_status replay_partition(broker *broker, const wire_partition_record *record) {
-    topic *topic = broker_topic_get_id(broker, record->topic_id.bytes);
+static weir_status replay_partition(broker_node *broker, const wire_partition_record *record) {
+    topic_entry *topic = broker_topic_get_id(broker, record->topic_id.bytes);
     if (!topic) return weir_fail(WEIR_CORRUPT, "a partition of a topic that does not exist");
     return broker_topic_add_partition(broker, topic, record->partition_id);
 }
 
-static weir_status replay_config(broker *broker, const wire_config_record *record) {
+static weir_status replay_config(broker_node *broker, const wire_config_record *record) {
     if (record->resource_type != RESOURCE_TOPIC) return weir_ok(); /* brokers and groups have none so far */
-    topic *topic = broker_topic_get(broker, record->resource_name);
+    topic_entry *topic = broker_topic_get(broker, record->resource_name);
     if (topic) broker_topic_set_config(broker, topic, record->name, record->value);
     return weir_ok();
 }
@@ -173,7 +173,7 @@ static weir_status replay_feature(const wire_feature_level_record *record) {
                      record->feature_level, METADATA_VERSION_LEVEL);
 }
 
-static weir_status replay_message(broker *broker, wire_message_id id, const void *message) {
+static weir_status replay_message(broker_node *broker, wire_message_id id, const void *message) {
     switch (id) {
     case WIRE_TOPIC_RECORD: return replay_topic(broker, message);
     case WIRE_PARTITION_RECORD: return replay_partition(broker, message);
@@ -181,7 +181,7 @@ static weir_status replay_message(broker *broker, wire_message_id id, const void
     case WIRE_FEATURE_LEVEL_RECORD: return replay_feature(message);
     case WIRE_REMOVE_TOPIC_RECORD: {
         const wire_remove_topic_record *record = message;
-        topic *topic = broker_topic_get_id(broker, record->topic_id.bytes);
+        topic_entry *topic = broker_topic_get_id(broker, record->topic_id.bytes);
         if (topic) broker_topic_drop(broker, topic);
         return weir_ok();
     }
@@ -196,7 +196,7 @@ static weir_status replay_message(broker *broker, wire_message_id id, const void
     }
 }
 
-weir_status broker_metadata_replay(broker *broker, const wire_record *record) {
+weir_status broker_metadata_replay(broker_node *broker, const wire_record *record) {
     weir_bytes input = record->value;
     wire_message_id id;
     int version;
@@ -224,7 +224,7 @@ static void add_feature(metadata_change *change, const char *name, int16_t level
 }
 
 static bool bootstrap_prepare(metadata_change *change) {
-    broker *broker = change->broker;
+    broker_node *broker = change->broker;
     add_feature(change, "metadata.version", METADATA_VERSION_LEVEL);
     wire_register_broker_record record;
     wire_register_broker_record_init(&record);
@@ -236,14 +236,14 @@ static bool bootstrap_prepare(metadata_change *change) {
 }
 
 static void bootstrap_finish(metadata_change *change, weir_status status) {
-    broker *broker = change->broker;
-    void (*const *done)(struct broker *, weir_status) = change->owner;
+    broker_node *broker = change->broker;
+    void (*const *done)(struct broker_node *, weir_status) = change->owner;
     (*done)(broker, status);
     weir_free(&broker->account, change->owner);
 }
 
-void broker_metadata_bootstrap(broker *broker, void (*done)(struct broker *broker, weir_status status)) {
-    void (**kept)(struct broker *, weir_status) = weir_alloc(&broker->account, sizeof *kept);
+void broker_metadata_bootstrap(broker_node *broker, void (*done)(struct broker_node *broker, weir_status status)) {
+    void (**kept)(struct broker_node *, weir_status) = weir_alloc(&broker->account, sizeof *kept);
     *kept = done;
     broker_metadata_queue(broker_metadata_change(broker, bootstrap_prepare, bootstrap_finish, kept));
 }

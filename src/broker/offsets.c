@@ -1,9 +1,9 @@
 /* Offsets of partitions by kind or by time, and where leader epochs end (KIP-101). */
 #include "broker/broker_int.h"
 
-static broker_error check(broker *broker, const guard_principal *principal, const broker_target *target,
+static broker_error check(broker_node *broker, const guard_principal *principal, const broker_target *target,
                           int32_t current_leader_epoch, log_partition **log) {
-    topic *topic;
+    topic_entry *topic;
     const broker_error error = broker_resolve(broker, target, &topic, log);
     const weir_bytes name = topic ? weir_bytes_text(topic->info.name) : target->topic;
     if (!broker_may(broker, principal, GUARD_DESCRIBE, GUARD_TOPIC, name)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
@@ -16,7 +16,7 @@ static broker_error check(broker *broker, const guard_principal *principal, cons
 
 static void list_done(io_job *job) {
     broker_list_offset *list = io_owner(job, broker_list_offset, job);
-    broker *broker = list->broker;
+    broker_node *broker = list->broker;
     list->done(list);
     broker_operation_end(broker);
 }
@@ -31,7 +31,7 @@ static void list_answer(broker_list_offset *list, broker_error error, int64_t of
 
 static void query_done(log_time_query *query, weir_status status) {
     broker_list_offset *list = io_owner(query, broker_list_offset, query);
-    broker *broker = list->broker;
+    broker_node *broker = list->broker;
     list->error = broker_error_of(status);
     if (list->error == BROKER_NONE) {
         list->offset = query->offset;
@@ -41,7 +41,7 @@ static void query_done(log_time_query *query, weir_status status) {
     broker_operation_end(broker);
 }
 
-void broker_list_offset_start(broker *broker, broker_list_offset *list) {
+void broker_list_offset_start(broker_node *broker, broker_list_offset *list) {
     log_partition *log;
     list->broker = broker;
     list->leader_epoch = -1;
@@ -69,7 +69,7 @@ void broker_list_offset_start(broker *broker, broker_list_offset *list) {
 }
 _Static_assert((int)BROKER_OFFSET_MAX_TIMESTAMP == (int)LOG_TIMESTAMP_MAX, "handed through");
 
-broker_error broker_epoch_end(broker *broker, const guard_principal *principal, const broker_target *target,
+broker_error broker_epoch_end(broker_node *broker, const guard_principal *principal, const broker_target *target,
                               int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch, int64_t *end_offset) {
     log_partition *log;
     *found_epoch = -1;

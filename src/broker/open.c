@@ -3,7 +3,7 @@
 
 /* ---- opening --------------------------------------------------------------------------------------------------------- */
 
-static void free_properties(broker *broker) {
+static void free_properties(broker_node *broker) {
     for (size_t i = 0; i < broker->property_count; i++) {
         weir_free(&broker->account, (void *)broker->properties[i].name);
         weir_free(&broker->account, (void *)broker->properties[i].value);
@@ -11,7 +11,7 @@ static void free_properties(broker *broker) {
     weir_free(&broker->account, broker->properties);
 }
 
-static void copy_properties(broker *broker, const broker_config *config) {
+static void copy_properties(broker_node *broker, const broker_config *config) {
     broker->properties = weir_alloc(&broker->account, sizeof(weir_setting) * (config->property_count + 1));
     broker->property_count = config->property_count;
     for (size_t i = 0; i < config->property_count; i++) {
@@ -20,7 +20,7 @@ static void copy_properties(broker *broker, const broker_config *config) {
     }
 }
 
-static void broker_free(broker *broker) {
+static void broker_free(broker_node *broker) {
     broker_doors_free(broker);
     for (size_t i = 0; i < broker->group_count; i++) broker_group_free(broker->group_list[i]);
     weir_free(&broker->account, broker->group_list);
@@ -43,8 +43,8 @@ static weir_account *root_account(void) {
     return &account;
 }
 
-static broker *broker_make(const broker_config *config) {
-    broker *broker = weir_alloc(root_account(), sizeof *broker);
+static broker_node *broker_make(const broker_config *config) {
+    broker_node *broker = weir_alloc(root_account(), sizeof *broker);
     weir_account_init(&broker->account, "broker.control", 0);
     weir_account_init(&broker->frames, "broker.frames", BROKER_FRAMES_BYTES_MAX);
     broker->world = *config->world;
@@ -67,17 +67,17 @@ static broker *broker_make(const broker_config *config) {
     return broker;
 }
 
-static void broker_unmake(broker *broker) {
+static void broker_unmake(broker_node *broker) {
     broker_free(broker);
     weir_account_deinit(&broker->account);
     weir_free(root_account(), broker);
 }
 
-weir_status broker_open(broker **result, const broker_config *config, log_start_report *report) {
+weir_status broker_open(broker_node **result, const broker_config *config, log_start_report *report) {
     WEIR_TRY(weir_options_check(broker_properties, "broker", config->properties, config->property_count));
     log_start_report own;
     if (!report) report = &own;
-    broker *broker = broker_make(config);
+    broker_node *broker = broker_make(config);
     const log_config log = {.world = &broker->world,
                             .lane = config->lane,
                             .directory = config->directory,
@@ -97,25 +97,25 @@ weir_status broker_open(broker **result, const broker_config *config, log_start_
 
 /* ---- rebuilding ------------------------------------------------------------------------------------------------------ */
 
-static void tell_ready(broker *broker, weir_status status) {
+static void tell_ready(broker_node *broker, weir_status status) {
     broker->is_ready = !weir_failed(status);
     broker_operation_end(broker);
     if (!broker->stopping) broker->ready(broker->ready_arg, status);
 }
 
-static void set_expire_timer(broker *broker) {
+static void set_expire_timer(broker_node *broker) {
     const int64_t interval_ns = broker_property_i64(broker, "offsets.retention.check.interval.ms") * 1000000;
     io_timer_set(broker->world.executor, &broker->expire_timer, broker_now_ns(broker) + interval_ns);
 }
 
 static void expire_run(io_job *job) {
-    broker *broker = io_owner(job, struct broker, expire_job);
+    broker_node *broker = io_owner(job, broker_node, expire_job);
     if (broker->stopping) return;
     broker_offsets_expire(broker);
     set_expire_timer(broker);
 }
 
-static void offsets_replayed(broker *broker, weir_status status) {
+static void offsets_replayed(broker_node *broker, weir_status status) {
     if (!weir_failed(status)) {
         broker_offsets_loaded(broker);
         set_expire_timer(broker);
@@ -123,19 +123,19 @@ static void offsets_replayed(broker *broker, weir_status status) {
     tell_ready(broker, weir_context(status, "rebuilding groups from %s", BROKER_OFFSETS_TOPIC));
 }
 
-static void replay_offsets(broker *broker) {
+static void replay_offsets(broker_node *broker) {
     log_remove_orphans(broker->log);
     broker->replay = (broker_replay){.broker = broker, .log = broker_offsets_log(broker), .apply = broker_offsets_replay, .done = offsets_replayed};
     broker_replay_start(&broker->replay);
 }
 
 static void offsets_topic_made(broker_create_topic *create) {
-    broker *broker = io_owner(create, struct broker, offsets_create);
+    broker_node *broker = io_owner(create, broker_node, offsets_create);
     if (create->error == BROKER_NONE) replay_offsets(broker);
     else tell_ready(broker, broker_error_status(create->error, "making topic %s", BROKER_OFFSETS_TOPIC));
 }
 
-static void metadata_replayed(broker *broker, weir_status status) {
+static void metadata_replayed(broker_node *broker, weir_status status) {
     if (weir_failed(status)) {
         tell_ready(broker, weir_context(status, "rebuilding topics from %s", BROKER_METADATA_TOPIC));
         return;
@@ -158,7 +158,7 @@ static void metadata_replayed(broker *broker, weir_status status) {
 }
 
 static void start_run(io_job *job) {
-    broker *broker = io_owner(job, struct broker, start_job);
+    broker_node *broker = io_owner(job, broker_node, start_job);
     log_partition_id id = {.partition = 0};
     memcpy(id.topic_id, broker_metadata_topic_id, 16);
     broker_operation_begin(broker);
@@ -177,31 +177,31 @@ static void start_run(io_job *job) {
 
 /* ---- stopping -------------------------------------------------------------------------------------------------------- */
 
-static void stop_check(broker *broker) {
+static void stop_check(broker_node *broker) {
     if (!broker->stopping || broker->stopped || broker->operations > 0 || broker->connection_count > 0) return;
     broker_post(broker, &broker->stop_job);
 }
 
 static void stop_run(io_job *job) {
-    broker *broker = io_owner(job, struct broker, stop_job);
+    broker_node *broker = io_owner(job, broker_node, stop_job);
     if (broker->stopped || broker->operations > 0 || broker->connection_count > 0) return;
     broker->stopped = true;
     broker->stopped_callback(broker->stopped_arg);
 }
 
-void broker_operation_end(broker *broker) {
+void broker_operation_end(broker_node *broker) {
     weir_assert(broker->operations > 0);
     broker->operations--;
     stop_check(broker);
 }
 
-void broker_connection_ended(broker *broker) {
+void broker_connection_ended(broker_node *broker) {
     weir_assert(broker->connection_count > 0);
     broker->connection_count--;
     stop_check(broker);
 }
 
-void broker_stop(broker *broker, void (*stopped)(void *arg), void *arg) {
+void broker_stop(broker_node *broker, void (*stopped)(void *arg), void *arg) {
     if (broker->stopping) return;
     broker->stopping = true;
     broker->stopped_callback = stopped;
@@ -216,26 +216,26 @@ void broker_stop(broker *broker, void (*stopped)(void *arg), void *arg) {
     broker_post(broker, &broker->stop_job);
 }
 
-weir_status broker_close(broker *broker) {
+weir_status broker_close(broker_node *broker) {
     weir_assert(broker->stopped);
     const weir_status status = log_close(broker->log);
     broker_unmake(broker);
     return status;
 }
 
-void broker_abandon(broker *broker) {
+void broker_abandon(broker_node *broker) {
     log_abandon(broker->log);
     broker_unmake(broker);
 }
 
 /* ---- small things ---------------------------------------------------------------------------------------------------- */
 
-int32_t broker_node_id(const broker *broker) { return broker->node_id; }
-const char *broker_cluster_id(const broker *broker) { return broker->cluster_id; }
-io_lane *broker_lane(const broker *broker) { return broker->lane; }
-const guard_authoriser *broker_authoriser(const broker *broker) { return broker->authoriser; }
+int32_t broker_node_id(const broker_node *broker) { return broker->node_id; }
+const char *broker_cluster_id(const broker_node *broker) { return broker->cluster_id; }
+io_lane *broker_lane(const broker_node *broker) { return broker->lane; }
+const guard_authoriser *broker_authoriser(const broker_node *broker) { return broker->authoriser; }
 
-void broker_random_uuid(broker *broker, uint8_t id[16]) {
+void broker_random_uuid(broker_node *broker, uint8_t id[16]) {
     /* A version 4 UUID that does not begin with '-' in base64, as Kafka makes them: command lines would choke on it. */
     do {
         broker->world.random->fill(broker->world.random, id, 16);
@@ -244,7 +244,7 @@ void broker_random_uuid(broker *broker, uint8_t id[16]) {
     } while (id[0] >> 2 == 62);
 }
 
-char *broker_bytes_text(broker *broker, weir_bytes bytes) {
+char *broker_bytes_text(broker_node *broker, weir_bytes bytes) {
     char *text = weir_alloc(&broker->account, bytes.size + 1);
     if (bytes.size) memcpy(text, bytes.data, bytes.size);
     return text;

@@ -18,7 +18,7 @@ static bool timestamp_fits(const topic_limits *limits, int64_t timestamp_ms, int
     return timestamp_ms - now_ms <= limits->timestamp_after_ms_max;
 }
 
-static verdict check_header(const topic *topic, const broker_produce *produce, const broker_produce_part *part,
+static verdict check_header(const topic_entry *topic, const broker_produce *produce, const broker_produce_part *part,
                             const wire_batch *batch) {
     if (batch->size_bytes != part->size) return (verdict){BROKER_INVALID_RECORD, "a partition takes one record batch a request"};
     if ((int64_t)batch->size_bytes > topic->limits.message_bytes_max) return (verdict){BROKER_MESSAGE_TOO_LARGE, NULL};
@@ -30,7 +30,7 @@ static verdict check_header(const topic *topic, const broker_produce *produce, c
 }
 
 /* Walks the records: damage inside a compressed batch is found here and not by a consumer. */
-static verdict check_records(broker *broker, const topic *topic, const wire_batch *batch, int64_t now_ms) {
+static verdict check_records(broker_node *broker, const topic_entry *topic, const wire_batch *batch, int64_t now_ms) {
     wire_records records;
     wire_record record;
     if (weir_failed(wire_records_open(&records, batch, broker->compressor, &broker->scratch, BROKER_RECORDS_BYTES_MAX))) {
@@ -49,7 +49,7 @@ static verdict check_records(broker *broker, const topic *topic, const wire_batc
 }
 
 /* Puts the batch into the topic's codec; *bytes then points to the broker's buffer, which the append copies from. */
-static verdict recompress(broker *broker, const topic *topic, const wire_batch *batch, uint8_t **bytes, size_t *size) {
+static verdict recompress(broker_node *broker, const topic_entry *topic, const wire_batch *batch, uint8_t **bytes, size_t *size) {
     wire_records records;
     wire_record record;
     wire_builder builder;
@@ -75,7 +75,7 @@ static verdict recompress(broker *broker, const topic *topic, const wire_batch *
     return fine;
 }
 
-static verdict validate(broker *broker, const topic *topic, const broker_produce *produce, broker_produce_part *part,
+static verdict validate(broker_node *broker, const topic_entry *topic, const broker_produce *produce, broker_produce_part *part,
                         uint8_t **bytes, size_t *size) {
     wire_batch batch;
     const weir_bytes input = {part->bytes, part->size};
@@ -102,7 +102,7 @@ static verdict validate(broker *broker, const topic *topic, const broker_produce
 /* ---- the end of parts and requests ----------------------------------------------------------------------------------- */
 
 typedef struct produce_append { /* outlives the request when nobody waits for the disk */
-    broker *broker;
+    broker_node *broker;
     broker_produce *produce;    /* NULL = nobody waits */
     broker_produce_part *part;
     log_batch batch;
@@ -112,7 +112,7 @@ typedef struct produce_append { /* outlives the request when nobody waits for th
 
 static void produce_done_run(io_job *job) {
     broker_produce *produce = io_owner(job, broker_produce, job);
-    broker *broker = produce->owner;
+    broker_node *broker = produce->owner;
     produce->done(produce);
     broker_operation_end(broker);
 }
@@ -135,7 +135,7 @@ static void part_fail(broker_produce_part *part, broker_error error, const char 
 }
 
 static void append_end(produce_append *append, weir_status status) {
-    broker *broker = append->broker;
+    broker_node *broker = append->broker;
     if (append->produce) {
         if (weir_failed(status)) part_fail(append->part, broker_error_of(status), NULL);
         produce_release(append->produce);
@@ -147,7 +147,7 @@ static void append_end(produce_append *append, weir_status status) {
 static void append_done(log_group *group, weir_status status) { append_end(io_owner(group, produce_append, group), status); }
 static void append_barrier(log_barrier *barrier, weir_status status) { append_end(io_owner(barrier, produce_append, barrier), status); }
 
-static produce_append *append_make(broker *broker, broker_produce *produce, broker_produce_part *part) {
+static produce_append *append_make(broker_node *broker, broker_produce *produce, broker_produce_part *part) {
     produce_append *append = weir_alloc(&broker->account, sizeof *append);
     *append = (produce_append){.broker = broker, .part = part, .group.done = append_done, .barrier.done = append_barrier};
     broker_operation_begin(broker);
@@ -160,7 +160,7 @@ static produce_append *append_make(broker *broker, broker_produce *produce, brok
 
 /* Gives back an append that the log did not take. */
 static void append_drop(produce_append *append) {
-    broker *broker = append->broker;
+    broker_node *broker = append->broker;
     if (append->produce) append->produce->waiting--;
     weir_free(&broker->account, append);
     broker->operations--;
@@ -170,14 +170,14 @@ static void append_drop(produce_append *append) {
 
 typedef enum step { STEP_DONE, STEP_PARKED } step;
 
-static void part_duplicate(broker *broker, broker_produce *produce, broker_produce_part *part, log_partition *log, int64_t offset) {
+static void part_duplicate(broker_node *broker, broker_produce *produce, broker_produce_part *part, log_partition *log, int64_t offset) {
     part->base_offset = offset;
     part->log_start_offset = log_start_offset(log);
     produce_append *append = append_make(broker, produce, part);
     log_when_durable(log, &append->barrier);
 }
 
-static step part_append(broker *broker, broker_produce *produce, broker_produce_part *part, log_partition *log, uint8_t *bytes, size_t size) {
+static step part_append(broker_node *broker, broker_produce *produce, broker_produce_part *part, log_partition *log, uint8_t *bytes, size_t size) {
     produce_append *append = append_make(broker, produce, part);
     append->batch = (log_batch){.partition = log, .bytes = bytes, .size = size};
     append->group.batches = &append->batch;
@@ -206,8 +206,8 @@ static broker_error sequence_error(log_sequence_verdict judged) {
     }
 }
 
-static step part_step(broker *broker, broker_produce *produce, broker_produce_part *part) {
-    topic *topic;
+static step part_step(broker_node *broker, broker_produce *produce, broker_produce_part *part) {
+    topic_entry *topic;
     log_partition *log;
     const broker_error error = broker_resolve(broker, &part->target, &topic, &log);
     const weir_bytes name = topic ? weir_bytes_text(topic->info.name) : part->target.topic;
@@ -244,24 +244,24 @@ static step part_step(broker *broker, broker_produce *produce, broker_produce_pa
 
 /* ---- requests -------------------------------------------------------------------------------------------------------- */
 
-static void room_push(broker *broker, broker_produce *produce) {
+static void room_push(broker_node *broker, broker_produce *produce) {
     produce->next = NULL;
     if (broker->room_last) broker->room_last->next = produce;
     else broker->room_first = produce;
     broker->room_last = produce;
 }
 
-static step produce_step(broker *broker, broker_produce *produce);
+static step produce_step(broker_node *broker, broker_produce *produce);
 
 typedef struct produce_create { /* auto.create.topics.enable */
     broker_create_topic create; /* first */
-    broker *broker;
+    broker_node *broker;
     broker_produce *produce;
     size_t part;
 } produce_create;
 
 static void room_run(io_job *job) {
-    broker *broker = io_owner(job, struct broker, room_job);
+    broker_node *broker = io_owner(job, broker_node, room_job);
     while (broker->room_first) {
         broker_produce *produce = broker->room_first;
         if (produce_step(broker, produce) == STEP_PARKED) return;
@@ -271,17 +271,17 @@ static void room_run(io_job *job) {
     }
 }
 
-static void produce_go(broker *broker, broker_produce *produce) {
+static void produce_go(broker_node *broker, broker_produce *produce) {
     if (!broker->room_job.run) io_job_init(&broker->room_job, room_run);
     if (broker->room_first || produce_step(broker, produce) == STEP_PARKED) room_push(broker, produce);
     else produce_release(produce);
 }
 
-static void make_missing(broker *broker, broker_produce *produce, size_t from);
+static void make_missing(broker_node *broker, broker_produce *produce, size_t from);
 
 static void topic_made(broker_create_topic *create) {
     produce_create *made = (produce_create *)create;
-    broker *broker = made->broker;
+    broker_node *broker = made->broker;
     broker_produce *produce = made->produce;
     const size_t next = made->part + 1;
     weir_free(&broker->account, made);
@@ -289,7 +289,7 @@ static void topic_made(broker_create_topic *create) {
 }
 
 /* Makes the missing topics, one after the other, each tried once; then the parts are taken. */
-static void make_missing(broker *broker, broker_produce *produce, size_t from) {
+static void make_missing(broker_node *broker, broker_produce *produce, size_t from) {
     const bool wanted = produce->auto_create && strcmp(broker_property(broker, "auto.create.topics.enable", NULL), "true") == 0;
     for (size_t i = from; wanted && i < produce->part_count; i++) {
         const weir_bytes name = produce->parts[i].target.topic;
@@ -306,7 +306,7 @@ static void make_missing(broker *broker, broker_produce *produce, size_t from) {
     produce_go(broker, produce);
 }
 
-static step produce_step(broker *broker, broker_produce *produce) {
+static step produce_step(broker_node *broker, broker_produce *produce) {
     while (produce->next_part < produce->part_count) {
         broker_produce_part *part = &produce->parts[produce->next_part];
         if (part_step(broker, produce, part) == STEP_PARKED) return STEP_PARKED;
@@ -316,7 +316,7 @@ static step produce_step(broker *broker, broker_produce *produce) {
     return STEP_DONE;
 }
 
-void broker_produce_start(broker *broker, broker_produce *produce) {
+void broker_produce_start(broker_node *broker, broker_produce *produce) {
     produce->owner = broker;
     produce->next_part = 0;
     produce->waiting = 1; /* the walk over the parts */
@@ -327,14 +327,16 @@ void broker_produce_start(broker *broker, broker_produce *produce) {
         part->message = NULL;
         part->append_time_ms = -1;
     }
-    if (produce->acks < -1 || produce->acks > 1) {
-        for (size_t i = 0; i < produce->part_count; i++) part_fail(&produce->parts[i], BROKER_INVALID_REQUIRED_ACKS, NULL);
+    const bool wrong_acks = produce->acks < -1 || produce->acks > 1;
+    if (wrong_acks || produce->transactional) {
+        const broker_error error = wrong_acks ? BROKER_INVALID_REQUIRED_ACKS : BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        for (size_t i = 0; i < produce->part_count; i++) part_fail(&produce->parts[i], error, NULL);
         produce->next_part = produce->part_count;
     }
     make_missing(broker, produce, produce->next_part);
 }
 
-void broker_produces_stop(broker *broker) {
+void broker_produces_stop(broker_node *broker) {
     while (broker->room_first) {
         broker_produce *produce = broker->room_first;
         broker->room_first = produce->next;

@@ -4,7 +4,7 @@
 
 static void answer_run(io_job *job) {
     broker_producer_id *request = io_owner(job, broker_producer_id, job);
-    broker *broker = request->broker;
+    broker_node *broker = request->broker;
     request->done(request);
     broker_operation_end(broker);
 }
@@ -17,7 +17,7 @@ static void answer(broker_producer_id *request, broker_error error, int64_t id) 
     broker_post(request->broker, &request->job);
 }
 
-static broker_producer_id *pop(broker *broker) {
+static broker_producer_id *pop(broker_node *broker) {
     broker_producer_id *request = broker->producer_waiting_first;
     broker->producer_waiting_first = request->next;
     if (!request->next) broker->producer_waiting_last = NULL;
@@ -25,7 +25,7 @@ static broker_producer_id *pop(broker *broker) {
 }
 
 static bool block_prepare(metadata_change *change) {
-    broker *broker = change->broker;
+    broker_node *broker = change->broker;
     wire_producer_ids_record record;
     wire_producer_ids_record_init(&record);
     record.broker_id = broker->node_id;
@@ -35,10 +35,10 @@ static bool block_prepare(metadata_change *change) {
     return true;
 }
 
-static void ask_block(broker *broker);
+static void ask_block(broker_node *broker);
 
 static void block_finish(metadata_change *change, weir_status status) {
-    broker *broker = change->broker;
+    broker_node *broker = change->broker;
     broker->producer_block_asked = false;
     if (weir_failed(status)) {
         while (broker->producer_waiting_first) answer(pop(broker), broker_error_of(status), -1);
@@ -52,13 +52,13 @@ static void block_finish(metadata_change *change, weir_status status) {
     if (broker->producer_waiting_first) ask_block(broker);
 }
 
-static void ask_block(broker *broker) {
+static void ask_block(broker_node *broker) {
     if (broker->producer_block_asked) return;
     broker->producer_block_asked = true;
     broker_metadata_queue(broker_metadata_change(broker, block_prepare, block_finish, NULL));
 }
 
-void broker_producer_id_start(broker *broker, broker_producer_id *request) {
+void broker_producer_id_start(broker_node *broker, broker_producer_id *request) {
     request->broker = broker;
     request->next = NULL;
     broker_operation_begin(broker);

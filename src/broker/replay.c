@@ -2,7 +2,7 @@
 #include "broker/broker_int.h"
 
 static weir_status apply_batch(broker_replay *replay, const wire_batch *batch) {
-    broker *broker = replay->broker;
+    broker_node *broker = replay->broker;
     if (wire_batch_is(batch, WIRE_BATCH_CONTROL)) return weir_ok();
     WEIR_TRY(wire_batch_check_crc(batch));
     wire_records records;

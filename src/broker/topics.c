@@ -5,30 +5,30 @@
 
 /* ---- lookup ---------------------------------------------------------------------------------------------------------- */
 
-topic *broker_topic_get(const broker *broker, weir_bytes name) { return weir_map_get(&broker->topics_by_name, name); }
-topic *broker_topic_get_id(const broker *broker, const uint8_t id[16]) {
+topic_entry *broker_topic_get(const broker_node *broker, weir_bytes name) { return weir_map_get(&broker->topics_by_name, name); }
+topic_entry *broker_topic_get_id(const broker_node *broker, const uint8_t id[16]) {
     return weir_map_get(&broker->topics_by_id, weir_bytes_of(id, 16));
 }
-const broker_topic *broker_topic_find(const broker *broker, weir_bytes name) {
-    const topic *found = broker_topic_get(broker, name);
+const broker_topic *broker_topic_find(const broker_node *broker, weir_bytes name) {
+    const topic_entry *found = broker_topic_get(broker, name);
     return found ? &found->info : NULL;
 }
-const broker_topic *broker_topic_find_id(const broker *broker, const uint8_t id[16]) {
-    const topic *found = broker_topic_get_id(broker, id);
+const broker_topic *broker_topic_find_id(const broker_node *broker, const uint8_t id[16]) {
+    const topic_entry *found = broker_topic_get_id(broker, id);
     return found ? &found->info : NULL;
 }
-size_t broker_topic_count(const broker *broker) { return broker->topic_count; }
-const broker_topic *broker_topic_at(const broker *broker, size_t index) {
+size_t broker_topic_count(const broker_node *broker) { return broker->topic_count; }
+const broker_topic *broker_topic_at(const broker_node *broker, size_t index) {
     return index < broker->topic_count ? &broker->topics[index]->info : NULL;
 }
 
-log_partition *broker_partition(const broker *broker, weir_bytes name, int32_t partition) {
-    const topic *topic = broker_topic_get(broker, name);
+log_partition *broker_partition(const broker_node *broker, weir_bytes name, int32_t partition) {
+    const topic_entry *topic = broker_topic_get(broker, name);
     return topic && partition >= 0 && partition < topic->info.partition_count ? topic->logs[partition] : NULL;
 }
 
-broker_error broker_resolve(const broker *broker, const broker_target *target, topic **found, log_partition **log) {
-    topic *topic = target->topic.data ? broker_topic_get(broker, target->topic) : broker_topic_get_id(broker, target->topic_id);
+broker_error broker_resolve(const broker_node *broker, const broker_target *target, topic_entry **found, log_partition **log) {
+    topic_entry *topic = target->topic.data ? broker_topic_get(broker, target->topic) : broker_topic_get_id(broker, target->topic_id);
     *log = NULL;
     if (found) *found = topic;
     if (!topic) return target->topic.data ? BROKER_UNKNOWN_TOPIC_OR_PARTITION : BROKER_UNKNOWN_TOPIC_ID;
@@ -37,7 +37,7 @@ broker_error broker_resolve(const broker *broker, const broker_target *target, t
     return BROKER_NONE;
 }
 
-log_partition *broker_offsets_log(const broker *broker) {
+log_partition *broker_offsets_log(const broker_node *broker) {
     return broker_partition(broker, weir_bytes_text(BROKER_OFFSETS_TOPIC), 0);
 }
 
@@ -64,7 +64,7 @@ bool broker_topic_is_internal(weir_bytes name) {
 
 /* ---- the registry ---------------------------------------------------------------------------------------------------- */
 
-static size_t place_of(const broker *broker, weir_bytes name) {
+static size_t place_of(const broker_node *broker, weir_bytes name) {
     size_t low = 0, high = broker->topic_count;
     while (low < high) {
         const size_t middle = (low + high) / 2;
@@ -74,12 +74,12 @@ static size_t place_of(const broker *broker, weir_bytes name) {
     return low;
 }
 
-weir_status broker_topic_add(broker *broker, weir_bytes name, const uint8_t id[16]) {
+weir_status broker_topic_add(broker_node *broker, weir_bytes name, const uint8_t id[16]) {
     WEIR_TRY(broker_topic_name_check(name));
     if (broker_topic_get(broker, name) || broker_topic_get_id(broker, id)) {
         return weir_fail(WEIR_EXISTS, "topic %.*s or its id is there already", (int)name.size, (const char *)name.data);
     }
-    topic *topic = weir_alloc(&broker->account, sizeof *topic);
+    topic_entry *topic = weir_alloc(&broker->account, sizeof *topic);
     memcpy(topic->info.name, name.data, name.size);
     memcpy(topic->info.id, id, 16);
     topic->info.internal = broker_topic_is_internal(name);
@@ -98,7 +98,7 @@ weir_status broker_topic_add(broker *broker, weir_bytes name, const uint8_t id[1
     return weir_ok();
 }
 
-weir_status broker_topic_add_partition(broker *broker, topic *topic, int32_t partition) {
+weir_status broker_topic_add_partition(broker_node *broker, topic_entry *topic, int32_t partition) {
     if (partition < topic->info.partition_count && partition >= 0) return weir_ok(); /* a change of its record */
     if (partition != topic->info.partition_count) {
         return weir_fail(WEIR_CORRUPT, "topic %s: partition %d comes before partition %d", topic->info.name, partition, topic->info.partition_count);
@@ -115,7 +115,7 @@ weir_status broker_topic_add_partition(broker *broker, topic *topic, int32_t par
     return weir_ok();
 }
 
-void broker_topic_set_config(broker *broker, topic *topic, weir_bytes name, weir_bytes value) {
+void broker_topic_set_config(broker_node *broker, topic_entry *topic, weir_bytes name, weir_bytes value) {
     const int index = broker_topic_config_index(name);
     if (index < 0) return; /* set by another release; it stays in the metadata */
     weir_free(&broker->account, topic->overrides[index]);
@@ -123,14 +123,14 @@ void broker_topic_set_config(broker *broker, topic *topic, weir_bytes name, weir
     broker_topic_limits_update(broker, topic);
 }
 
-static void topic_free(broker *broker, topic *topic) {
+static void topic_free(broker_node *broker, topic_entry *topic) {
     for (size_t i = 0; i < broker_topic_config_count(); i++) weir_free(&broker->account, topic->overrides[i]);
     weir_free(&broker->account, topic->overrides);
     weir_free(&broker->account, topic->logs);
     weir_free(&broker->account, topic);
 }
 
-void broker_topic_drop(broker *broker, topic *topic) {
+void broker_topic_drop(broker_node *broker, topic_entry *topic) {
     for (int32_t i = 0; i < topic->info.partition_count; i++) log_partition_delete(topic->logs[i]);
     broker->partition_count -= topic->info.partition_count;
     const size_t at = place_of(broker, weir_bytes_text(topic->info.name));
@@ -142,7 +142,7 @@ void broker_topic_drop(broker *broker, topic *topic) {
     topic_free(broker, topic);
 }
 
-void broker_topics_free(broker *broker) {
+void broker_topics_free(broker_node *broker) {
     for (size_t i = 0; i < broker->topic_count; i++) topic_free(broker, broker->topics[i]);
     weir_free(&broker->account, broker->topics);
     weir_map_deinit(&broker->topics_by_name);
@@ -153,7 +153,7 @@ void broker_topics_free(broker *broker) {
 
 static void say(char *target, size_t size, weir_status status) { snprintf(target, size, "%s", status.text ? status.text : ""); }
 
-static broker_error judge_create(const broker *broker, broker_create_topic *create) {
+static broker_error judge_create(const broker_node *broker, broker_create_topic *create) {
     const size_t room = sizeof create->message;
     weir_status status = broker_topic_name_check(create->name);
     if (weir_failed(status)) {
@@ -162,7 +162,7 @@ static broker_error judge_create(const broker *broker, broker_create_topic *crea
     }
     if (!broker_may(broker, create->principal, GUARD_CREATE, GUARD_TOPIC, create->name) &&
         !guard_may_cluster(broker->authoriser, create->principal, GUARD_CREATE)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
-    const topic *existing = broker_topic_get(broker, create->name);
+    const topic_entry *existing = broker_topic_get(broker, create->name);
     if (existing) {
         memcpy(create->topic_id, existing->info.id, 16);
         create->partitions = existing->info.partition_count;
@@ -208,9 +208,9 @@ static bool create_prepare(metadata_change *change) {
     return true;
 }
 
-static weir_status apply_create(broker *broker, const broker_create_topic *create) {
+static weir_status apply_create(broker_node *broker, const broker_create_topic *create) {
     WEIR_TRY(broker_topic_add(broker, create->name, create->topic_id));
-    topic *topic = broker_topic_get(broker, create->name);
+    topic_entry *topic = broker_topic_get(broker, create->name);
     for (size_t i = 0; i < create->config_count; i++) {
         broker_topic_set_config(broker, topic, weir_bytes_text(create->configs[i].name), weir_bytes_text(create->configs[i].value));
     }
@@ -230,7 +230,7 @@ static void create_finish(metadata_change *change, weir_status status) {
     create->done(create);
 }
 
-void broker_topic_create(broker *broker, broker_create_topic *create) {
+void broker_topic_create(broker_node *broker, broker_create_topic *create) {
     create->error = BROKER_NONE;
     create->message[0] = 0;
     create->partitions = -1;
@@ -240,14 +240,14 @@ void broker_topic_create(broker *broker, broker_create_topic *create) {
 
 /* ---- delete ---------------------------------------------------------------------------------------------------------- */
 
-static topic *deleted_topic(const broker *broker, const broker_delete_topic *del) {
+static topic_entry *deleted_topic(const broker_node *broker, const broker_delete_topic *del) {
     return del->name.data ? broker_topic_get(broker, del->name) : broker_topic_get_id(broker, del->topic_id);
 }
 
 static bool delete_prepare(metadata_change *change) {
     broker_delete_topic *del = change->owner;
-    broker *broker = change->broker;
-    topic *topic = deleted_topic(broker, del);
+    broker_node *broker = change->broker;
+    topic_entry *topic = deleted_topic(broker, del);
     del->error = topic ? BROKER_NONE : del->name.data ? BROKER_UNKNOWN_TOPIC_OR_PARTITION : BROKER_UNKNOWN_TOPIC_ID;
     if (!topic) return false;
     if (!broker_may(broker, del->principal, GUARD_DELETE, GUARD_TOPIC, weir_bytes_text(topic->info.name))) del->error = BROKER_TOPIC_AUTHORIZATION_FAILED;
@@ -268,7 +268,7 @@ static void delete_finish(metadata_change *change, weir_status status) {
     if (weir_failed(status)) {
         del->error = broker_error_of(status);
     } else if (del->error == BROKER_NONE) {
-        topic *topic = broker_topic_get_id(change->broker, del->topic_id);
+        topic_entry *topic = broker_topic_get_id(change->broker, del->topic_id);
         weir_assert(topic != NULL); /* changes run one at a time */
         broker_offsets_topic_deleted(change->broker, topic);
         broker_topic_drop(change->broker, topic);
@@ -276,7 +276,7 @@ static void delete_finish(metadata_change *change, weir_status status) {
     del->done(del);
 }
 
-void broker_topic_delete(broker *broker, broker_delete_topic *del) {
+void broker_topic_delete(broker_node *broker, broker_delete_topic *del) {
     del->error = BROKER_NONE;
     del->found_name[0] = 0;
     broker_metadata_queue(broker_metadata_change(broker, delete_prepare, delete_finish, del));
@@ -284,8 +284,8 @@ void broker_topic_delete(broker *broker, broker_delete_topic *del) {
 
 /* ---- alter ----------------------------------------------------------------------------------------------------------- */
 
-static broker_error judge_alter(const broker *broker, broker_alter_topic *alter) {
-    const topic *topic = broker_topic_get(broker, alter->name);
+static broker_error judge_alter(const broker_node *broker, broker_alter_topic *alter) {
+    const topic_entry *topic = broker_topic_get(broker, alter->name);
     const size_t room = sizeof alter->message;
     if (!topic) return BROKER_UNKNOWN_TOPIC_OR_PARTITION;
     const guard_operation operation = alter->config_count ? GUARD_ALTER_CONFIGS : GUARD_ALTER;
@@ -314,7 +314,7 @@ static bool alter_prepare(metadata_change *change) {
     broker_alter_topic *alter = change->owner;
     alter->error = judge_alter(change->broker, alter);
     if (alter->error != BROKER_NONE || alter->validate_only) return false;
-    const topic *topic = broker_topic_get(change->broker, alter->name);
+    const topic_entry *topic = broker_topic_get(change->broker, alter->name);
     broker_metadata_add_topic(change, alter->name, topic->info.id, topic->info.partition_count, alter->partition_count);
     for (size_t i = 0; i < alter->config_count; i++) {
         broker_metadata_add_config(change, alter->name, weir_bytes_text(alter->configs[i].name), alter->configs[i].value);
@@ -324,7 +324,7 @@ static bool alter_prepare(metadata_change *change) {
 
 static void alter_finish(metadata_change *change, weir_status status) {
     broker_alter_topic *alter = change->owner;
-    topic *topic = broker_topic_get(change->broker, alter->name);
+    topic_entry *topic = broker_topic_get(change->broker, alter->name);
     if (!weir_failed(status) && alter->error == BROKER_NONE && !alter->validate_only) {
         for (size_t i = 0; i < alter->config_count; i++) {
             const weir_setting *setting = &alter->configs[i];
@@ -342,7 +342,7 @@ static void alter_finish(metadata_change *change, weir_status status) {
     alter->done(alter);
 }
 
-void broker_topic_alter(broker *broker, broker_alter_topic *alter) {
+void broker_topic_alter(broker_node *broker, broker_alter_topic *alter) {
     alter->error = BROKER_NONE;
     alter->message[0] = 0;
     broker_metadata_queue(broker_metadata_change(broker, alter_prepare, alter_finish, alter));

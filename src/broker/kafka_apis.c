@@ -1,0 +1,85 @@
+/* The dispatch table, and ApiVersions, which tells it. */
+#include "broker/kafka_int.h"
+
+typedef struct api_row {
+    int16_t key;
+    kafka_handler handler;
+} api_row;
+
+static const api_row rows[] = {
+    {WIRE_API_PRODUCE, kafka_produce},
+    {WIRE_API_FETCH, kafka_fetch},
+    {WIRE_API_LIST_OFFSETS, kafka_list_offsets},
+    {WIRE_API_METADATA, kafka_metadata},
+    {WIRE_API_OFFSET_COMMIT, kafka_offset_commit},
+    {WIRE_API_OFFSET_FETCH, kafka_offset_fetch},
+    {WIRE_API_FIND_COORDINATOR, kafka_find_coordinator},
+    {WIRE_API_JOIN_GROUP, kafka_join_group},
+    {WIRE_API_HEARTBEAT, kafka_heartbeat},
+    {WIRE_API_LEAVE_GROUP, kafka_leave_group},
+    {WIRE_API_SYNC_GROUP, kafka_sync_group},
+    {WIRE_API_DESCRIBE_GROUPS, kafka_describe_groups},
+    {WIRE_API_LIST_GROUPS, kafka_list_groups},
+    {WIRE_API_API_VERSIONS, kafka_api_versions},
+    {WIRE_API_CREATE_TOPICS, kafka_create_topics},
+    {WIRE_API_DELETE_TOPICS, kafka_delete_topics},
+    {WIRE_API_INIT_PRODUCER_ID, kafka_init_producer_id},
+    {WIRE_API_OFFSET_FOR_LEADER_EPOCH, kafka_offset_for_leader_epoch},
+    {WIRE_API_DESCRIBE_CONFIGS, kafka_describe_configs},
+    {WIRE_API_DELETE_GROUPS, kafka_delete_groups},
+    {WIRE_API_DESCRIBE_CLUSTER, kafka_describe_cluster},
+    {WIRE_API_DESCRIBE_TOPIC_PARTITIONS, kafka_describe_topic_partitions},
+};
+enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
+
+kafka_handler kafka_handler_of(int16_t key) {
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (rows[i].key == key) return rows[i].handler;
+    }
+    return NULL;
+}
+
+static bool fill_versions(kafka_request *request, wire_api_versions_response *response) {
+    wire_api_versions_response_init(response);
+    response->api_keys.items = wire_api_versions_response_version_new(&request->arena, ROW_COUNT);
+    response->finalized_features.items = wire_api_versions_response_finalized_feature_key_new(&request->arena, 1);
+    response->supported_features.items = wire_api_versions_response_supported_feature_key_new(&request->arena, 1);
+    if (!response->api_keys.items || !response->finalized_features.items || !response->supported_features.items) return false;
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        const wire_api *api = wire_api_of(rows[i].key);
+        wire_api_versions_response_version *item = &response->api_keys.items[i];
+        item->api_key = api->key;
+        item->min_version = api->advertised_min;
+        item->max_version = api->advertised_max;
+    }
+    response->api_keys.count = ROW_COUNT;
+    const weir_bytes name = weir_bytes_text("metadata.version");
+    response->supported_features.items[0].name = response->finalized_features.items[0].name = name;
+    response->supported_features.items[0].min_version = response->finalized_features.items[0].min_version_level = 1;
+    response->supported_features.items[0].max_version = response->finalized_features.items[0].max_version_level = 30;
+    response->supported_features.count = response->finalized_features.count = 1;
+    response->finalized_features_epoch = 0;
+    return true;
+}
+
+bool kafka_api_versions(kafka_request *request, const void *message) {
+    (void)message;
+    wire_api_versions_response response;
+    if (!fill_versions(request, &response)) return false;
+    kafka_respond(request, &response);
+    return true;
+}
+
+/* The client does not know yet what weir speaks: version 0 with the range tells it (KIP-511). */
+void kafka_respond_unsupported_version(kafka_request *request) {
+    wire_api_versions_response response;
+    if (!fill_versions(request, &response)) {
+        kafka_close(request, "no memory for a request");
+        kafka_respond_nothing(request);
+        return;
+    }
+    response.error_code = BROKER_UNSUPPORTED_VERSION;
+    request->api = wire_api_of(WIRE_API_API_VERSIONS);
+    request->version = 0;
+    kafka_respond(request, &response);
+}
