@@ -275,7 +275,7 @@ struct broker_node {
     bool is_ready, stopping, stopped;
     void (*stopped_callback)(void *arg);
     void *stopped_arg;
-    io_job start_job, stop_job;
+    io_job start_job, stop_job, log_stopped_job;
     size_t operations;           /* started and not yet done */
 
     weir_map topics_by_name, topics_by_id;

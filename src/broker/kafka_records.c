@@ -260,7 +260,7 @@ static bool list_answer(list_call *call) {
             target->error_code = (int16_t)item->list.error;
             target->timestamp = item->list.found_timestamp_ms;
             target->offset = item->list.offset;
-            target->leader_epoch = item->list.leader_epoch;
+            if (request->version >= 4) target->leader_epoch = item->list.leader_epoch;
         }
     }
     kafka_respond(request, &response);

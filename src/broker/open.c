@@ -36,6 +36,7 @@ static void broker_free(broker_node *broker) {
 static void start_run(io_job *job);
 static void stop_run(io_job *job);
 static void expire_run(io_job *job);
+static void log_stopped_run(io_job *job);
 
 /* The account that the broker's own memory comes from outlives every broker. */
 static weir_account *root_account(void) {
@@ -63,6 +64,7 @@ static broker_node *broker_make(const broker_config *config) {
     io_job_init(&broker->start_job, start_run);
     io_job_init(&broker->stop_job, stop_run);
     io_job_init(&broker->expire_job, expire_run);
+    io_job_init(&broker->log_stopped_job, log_stopped_run);
     io_timer_init(&broker->expire_timer, broker->lane, &broker->expire_job);
     return broker;
 }
@@ -186,6 +188,11 @@ static void stop_run(io_job *job) {
     broker_node *broker = io_owner(job, broker_node, stop_job);
     if (broker->stopped || broker->operations > 0 || broker->connection_count > 0) return;
     broker->stopped = true;
+    log_stop(broker->log, &broker->log_stopped_job);
+}
+
+static void log_stopped_run(io_job *job) {
+    broker_node *broker = io_owner(job, broker_node, log_stopped_job);
     broker->stopped_callback(broker->stopped_arg);
 }
 

@@ -166,7 +166,7 @@ static broker_error judge_create(const broker_node *broker, broker_create_topic 
     if (existing) {
         memcpy(create->topic_id, existing->info.id, 16);
         create->partitions = existing->info.partition_count;
-        snprintf(create->message, room, "Topic '%s' already exists.", existing->info.name);
+        snprintf(create->message, room, "Topic '%.200s' already exists.", existing->info.name);
         return BROKER_TOPIC_ALREADY_EXISTS;
     }
     if (weir_bytes_equal_text(create->name, BROKER_METADATA_TOPIC) || (broker_topic_is_internal(create->name) && !create->internal)) {
