@@ -3,22 +3,22 @@
  * Two kinds of callers: the Kafka doors (kafka_*.c in this folder, opened with broker_listen()) and the embedded bus.
  * What Kafka clients see follows Apache Kafka 4.3 as a single KRaft node; the log below it is log/log.h.
  *
- * OPERATIONS are structs in caller's storage, filled in and handed to broker_<operation>(); the broker calls `done` when
- * the answer is in the struct. done() never runs inside the call that started the operation, and it runs exactly once,
- * also when the broker stops (the answer is then an error). All input views live until done().
+ * OPERATIONS are structs in caller's storage, filled in and handed to broker_<operation>(); the broker calls `done`
+ * when the answer is in the struct. done() never runs inside the call that started the operation, and it runs exactly
+ * once, also when the broker stops (the answer is then an error). All input views live until done().
  *
  * WHO ASKS. Each operation carries a principal (guard/guard.h) and is authorised inside the broker.
  *
  * ERRORS are Kafka's codes (broker_error), so that each door answers them unchanged; broker_error_status() makes a
  * weir_status for those who speak it.
  *
- * VISIBILITY. Nothing that a power cut could take back is ever told: acknowledgements, high watermarks, list offsets and
- * committed offsets are durable. Readers inside the process may read ahead (`ahead`): the journal orders what they write
- * after what they read.
+ * VISIBILITY. Nothing that a power cut could take back is ever told: acknowledgements, high watermarks, list offsets
+ * and committed offsets are durable. Readers inside the process may read ahead (`ahead`): the journal orders what they
+ * write after what they read.
  *
- * WHAT SURVIVES lives in topics: `__cluster_metadata-0` (KRaft records: FeatureLevel, RegisterBroker, Topic, Partition, Config,
- * RemoveTopic, ProducerIds) and `__consumer_offsets-0` (Kafka's group and offset records). A topic is its record; the
- * folders follow, and those without a record are removed at start.
+ * WHAT SURVIVES lives in topics: `__cluster_metadata-0` (KRaft records: FeatureLevel, RegisterBroker, Topic, Partition,
+ * Config, RemoveTopic, ProducerIds) and `__consumer_offsets-0` (Kafka's group and offset records). A topic is its
+ * record; the folders follow, and those without a record are removed at start.
  *
  * Threads: everything runs on one loop lane (config.lane) except where a function says otherwise. */
 #ifndef WEIR_BROKER_BROKER_H
@@ -45,7 +45,7 @@ enum {
 
 typedef struct broker_node broker_node;
 
-/* ---- errors: Kafka's numbers and names ------------------------------------------------------------------------------ */
+/* ---- errors: Kafka's numbers and names --------------------------------------------------------------------------- */
 
 typedef enum broker_error {
 #define BROKER_ERROR(name, number, code, about) BROKER_##name = number,
@@ -58,7 +58,7 @@ const char *broker_error_about(broker_error error); /* one line for a person */
 /* The failure as a status: "<subject>: <about>". Not for BROKER_NONE. */
 weir_status broker_error_status(broker_error error, const char *subject_format, ...) WEIR_PRINTF(2, 3) WEIR_MUST_USE;
 
-/* ---- life ------------------------------------------------------------------------------------------------------------ */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 typedef struct broker_config {
     const io_world *world;              /* borrowed, as everything here, until broker_close() */
@@ -90,18 +90,18 @@ weir_status broker_close(broker_node *broker) WEIR_MUST_USE;
 /* Instead of broker_close(): as a crash would leave it. */
 void broker_abandon(broker_node *broker);
 
-/* Opens a door for Kafka clients. Fails as io_network.listen does (BUSY = the port is taken). `advertise_host` NULL or ""
- * = the local address of each connection, `advertise_port` 0 = the bound port; 0.0.0.0 and :: are never told to
+/* Opens a door for Kafka clients. Fails as io_network.listen does (BUSY = the port is taken). `advertise_host` NULL or
+ * "" = the local address of each connection, `advertise_port` 0 = the bound port; 0.0.0.0 and :: are never told to
  * clients and refused here (INVALID). *bound gets the address in use. */
-weir_status broker_listen(broker_node *broker, const char *name, const char *host, uint16_t port, const char *advertise_host,
-                          uint16_t advertise_port, io_address *bound) WEIR_MUST_USE;
+weir_status broker_listen(broker_node *broker, const char *name, const char *host, uint16_t port,
+                          const char *advertise_host, uint16_t advertise_port, io_address *bound) WEIR_MUST_USE;
 
 int32_t broker_node_id(const broker_node *broker);
 const char *broker_cluster_id(const broker_node *broker); /* any thread */
 io_lane *broker_lane(const broker_node *broker);          /* any thread */
 const guard_authoriser *broker_authoriser(const broker_node *broker);
 
-/* ---- topics ---------------------------------------------------------------------------------------------------------- */
+/* ---- topics ------------------------------------------------------------------------------------------------------ */
 
 typedef struct broker_topic { /* a view, valid until the next topic is created or deleted: copy what you keep */
     char name[BROKER_TOPIC_NAME_MAX + 1];
@@ -181,11 +181,13 @@ typedef struct broker_config_entry {
     bool read_only;
 } broker_config_entry;
 /* Entry `index` of a topic's or the broker's configs; false at the end. */
-bool broker_topic_config_at(const broker_node *broker, const broker_topic *topic, size_t index, broker_config_entry *entry);
+bool broker_topic_config_at(const broker_node *broker, const broker_topic *topic, size_t index,
+                            broker_config_entry *entry);
 bool broker_config_at(const broker_node *broker, size_t index, broker_config_entry *entry);
-const char *broker_topic_config(const broker_node *broker, const broker_topic *topic, const char *name); /* NULL = unknown name */
+const char *broker_topic_config(const broker_node *broker, const broker_topic *topic,
+                                const char *name); /* NULL = unknown name */
 
-/* ---- partitions in operations ---------------------------------------------------------------------------------------- */
+/* ---- partitions in operations ------------------------------------------------------------------------------------ */
 
 typedef struct broker_target { /* by name, or by id when name.data is NULL */
     weir_bytes topic;
@@ -193,12 +195,12 @@ typedef struct broker_target { /* by name, or by id when name.data is NULL */
     int32_t partition;
 } broker_target;
 
-/* ---- produce --------------------------------------------------------------------------------------------------------- */
+/* ---- produce ----------------------------------------------------------------------------------------------------- */
 
 typedef struct broker_produce broker_produce;
 typedef struct broker_produce_part {
     broker_target target;
-    uint8_t *bytes;              /* whole record batches (magic 2); offsets and epochs are written into it; until done() */
+    uint8_t *bytes; /* whole record batches (magic 2); offsets and epochs are written into it; until done() */
     size_t size;
     broker_error error;          /* out */
     const char *message;         /* out: static text or NULL */
@@ -210,13 +212,13 @@ struct broker_produce {
     const guard_principal *principal;
     broker_produce_part *parts;  /* each succeeds or fails by itself */
     size_t part_count;
-    int16_t acks;                /* 0, 1 or -1; with 0 and 1 done() comes after the append, with -1 when it is durable */
+    int16_t acks; /* 0, 1 or -1; with 0 and 1 done() comes after the append, with -1 when it is durable */
     bool auto_create;            /* makes missing topics when auto.create.topics.enable */
     bool zstd_allowed;           /* false: UNSUPPORTED_COMPRESSION_TYPE for zstd (produce before version 7) */
     bool transactional;          /* TRANSACTIONAL_ID_AUTHORIZATION_FAILED until there are transactions */
     void (*done)(broker_produce *produce);
-    /* Every part is in the log or refused: what is produced from here on comes after it. May run inside the call; NULL =
-     * not told. */
+    /* Every part is in the log or refused: what is produced from here on comes after it. May run inside the call; NULL
+     * = not told. */
     void (*appended)(broker_produce *produce);
     size_t waiting;              /* private, as all below */
     size_t next_part;
@@ -228,7 +230,7 @@ struct broker_produce {
  * bounds, codec; recompresses where compression.type names another codec. */
 void broker_produce_start(broker_node *broker, broker_produce *produce);
 
-/* ---- one atomic commit ----------------------------------------------------------------------------------------------- */
+/* ---- one atomic commit ------------------------------------------------------------------------------------------- */
 
 typedef struct broker_atomic_batch {
     broker_target target;
@@ -262,7 +264,7 @@ struct broker_atomic {
  * log is full the operation waits for room. */
 void broker_append_atomic(broker_node *broker, broker_atomic *atomic);
 
-/* ---- fetch ----------------------------------------------------------------------------------------------------------- */
+/* ---- fetch ------------------------------------------------------------------------------------------------------- */
 
 typedef struct broker_fetch broker_fetch;
 typedef struct broker_fetch_part {
@@ -305,10 +307,15 @@ void broker_fetch_cancel(broker_fetch *fetch);
 /* After done(): gives the bytes back. */
 void broker_fetch_release(broker_fetch *fetch);
 
-/* ---- offsets of partitions ------------------------------------------------------------------------------------------- */
+/* ---- offsets of partitions --------------------------------------------------------------------------------------- */
 
-enum { BROKER_OFFSET_LATEST = -1, BROKER_OFFSET_EARLIEST = -2, BROKER_OFFSET_MAX_TIMESTAMP = -3, BROKER_OFFSET_EARLIEST_LOCAL = -4,
-       BROKER_OFFSET_LATEST_TIERED = -5 };
+enum {
+    BROKER_OFFSET_LATEST = -1,
+    BROKER_OFFSET_EARLIEST = -2,
+    BROKER_OFFSET_MAX_TIMESTAMP = -3,
+    BROKER_OFFSET_EARLIEST_LOCAL = -4,
+    BROKER_OFFSET_LATEST_TIERED = -5
+};
 typedef struct broker_list_offset broker_list_offset;
 struct broker_list_offset {
     const guard_principal *principal;
@@ -329,7 +336,7 @@ void broker_list_offset_start(broker_node *broker, broker_list_offset *list);
 broker_error broker_epoch_end(broker_node *broker, const guard_principal *principal, const broker_target *target,
                               int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
 
-/* ---- producer ids ---------------------------------------------------------------------------------------------------- */
+/* ---- producer ids ------------------------------------------------------------------------------------------------ */
 
 typedef struct broker_producer_id broker_producer_id;
 struct broker_producer_id {
@@ -348,7 +355,7 @@ struct broker_producer_id {
 /* Ids come in blocks whose records are durable before the first id of a block is handed out. */
 void broker_producer_id_start(broker_node *broker, broker_producer_id *request);
 
-/* ---- groups: the classic protocol ------------------------------------------------------------------------------------- */
+/* ---- groups: the classic protocol -------------------------------------------------------------------------------- */
 
 typedef struct broker_group_protocol {
     weir_bytes name;
@@ -412,8 +419,8 @@ void broker_group_sync(broker_node *broker, broker_sync *sync);
 broker_error broker_group_heartbeat(broker_node *broker, const guard_principal *principal, weir_bytes group,
                                     weir_bytes member_id, weir_bytes instance_id, int32_t generation);
 /* `member_id` "" with an instance id removes whoever holds it. */
-broker_error broker_group_leave(broker_node *broker, const guard_principal *principal, weir_bytes group, weir_bytes member_id,
-                                weir_bytes instance_id);
+broker_error broker_group_leave(broker_node *broker, const guard_principal *principal, weir_bytes group,
+                                weir_bytes member_id, weir_bytes instance_id);
 
 typedef struct broker_offset {    /* one partition of a commit or of a fetch of offsets */
     weir_bytes topic;             /* views of a fetch are valid during done() */
@@ -438,8 +445,10 @@ struct broker_offset_commit {
 void broker_offsets_commit(broker_node *broker, broker_offset_commit *commit);
 
 /* The committed offset, at once and durable; NULL = none. The view is valid until the next call of the broker. */
-const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes group, weir_bytes topic, int32_t partition);
-/* All committed offsets of a group, one after another: *at begins as 0; NULL at the end. No call of the broker between. */
+const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes group, weir_bytes topic,
+                                        int32_t partition);
+/* All committed offsets of a group, one after another: *at begins as 0; NULL at the end. No call of the broker between.
+ */
 const broker_offset *broker_offset_next(const broker_node *broker, weir_bytes group, size_t *at);
 /* May this principal read the group's offsets? */
 broker_error broker_offsets_readable(const broker_node *broker, const guard_principal *principal, weir_bytes group);
@@ -458,7 +467,8 @@ typedef struct broker_group_info { /* views valid until the next call of the bro
 size_t broker_group_count(const broker_node *broker);
 bool broker_group_at(const broker_node *broker, size_t index, broker_group_info *info);
 bool broker_group_describe(const broker_node *broker, weir_bytes group, broker_group_info *info); /* false = none */
-bool broker_group_member_at(const broker_node *broker, weir_bytes group, size_t index, broker_group_member_info *member);
+bool broker_group_member_at(const broker_node *broker, weir_bytes group, size_t index,
+                            broker_group_member_info *member);
 
 typedef struct broker_group_delete broker_group_delete;
 struct broker_group_delete {

@@ -30,7 +30,7 @@ enum {
     BROKER_NAME_TEXT_MAX = 300
 };
 
-/* ---- topics ---------------------------------------------------------------------------------------------------------- */
+/* ---- topics ------------------------------------------------------------------------------------------------------ */
 
 typedef struct topic_limits { /* a topic's configs, parsed */
     int64_t message_bytes_max;
@@ -62,12 +62,13 @@ size_t broker_topic_config_count(void);
 /* Index in the table, -1 = no such config. */
 int broker_topic_config_index(weir_bytes name);
 weir_status broker_topic_config_check(const char *topic, const weir_setting *configs, size_t count) WEIR_MUST_USE;
-const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index, broker_config_source *source);
+const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index,
+                                      broker_config_source *source);
 void broker_topic_limits_update(const broker_node *broker, topic_entry *topic);
 const char *broker_property(const broker_node *broker, const char *name, bool *is_default);
 int64_t broker_property_i64(const broker_node *broker, const char *name);
 
-/* ---- metadata -------------------------------------------------------------------------------------------------------- */
+/* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
 typedef struct metadata_change metadata_change;
 struct metadata_change { /* one at a time: each is judged when all before it are durable */
@@ -113,10 +114,11 @@ void broker_topic_set_config(broker_node *broker, topic_entry *topic, weir_bytes
 void broker_topic_drop(broker_node *broker, topic_entry *topic);
 void broker_topics_free(broker_node *broker);
 /* The partition of a target, or the error of its absence. *found may be NULL. */
-broker_error broker_resolve(const broker_node *broker, const broker_target *target, topic_entry **found, log_partition **log);
+broker_error broker_resolve(const broker_node *broker, const broker_target *target, topic_entry **found,
+                            log_partition **log);
 bool broker_topic_is_internal(weir_bytes name);
 
-/* ---- replay ---------------------------------------------------------------------------------------------------------- */
+/* ---- replay ------------------------------------------------------------------------------------------------------ */
 
 typedef struct broker_replay broker_replay;
 struct broker_replay {
@@ -129,7 +131,7 @@ struct broker_replay {
 };
 void broker_replay_start(broker_replay *replay);
 
-/* ---- groups ---------------------------------------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------------------------------------ */
 
 typedef enum group_state { GROUP_EMPTY, GROUP_PREPARING, GROUP_COMPLETING, GROUP_STABLE } group_state;
 
@@ -192,8 +194,8 @@ void broker_group_drop_if_unused(group_entry *group);
 void broker_group_free(group_entry *group);
 const char *broker_group_state_name(const group_entry *group);
 /* May an offset commit of this member go in? Touches its session. */
-broker_error broker_group_commit_check(broker_node *broker, weir_bytes group, weir_bytes member_id, weir_bytes instance_id,
-                                       int32_t generation);
+broker_error broker_group_commit_check(broker_node *broker, weir_bytes group, weir_bytes member_id,
+                                       weir_bytes instance_id, int32_t generation);
 void broker_groups_stop(broker_node *broker);
 void broker_group_restore(group_entry *group, const wire_group_metadata_value *value);
 void broker_group_resume(group_entry *group);
@@ -229,7 +231,8 @@ struct group_append { /* records on their way into __consumer_offsets, with what
     group_append *next;
 };
 /* `done` comes after the offsets have become visible (or not); the append is freed after it. */
-group_append *broker_group_append(broker_node *broker, void (*done)(group_append *append, weir_status status), void *owner);
+group_append *broker_group_append(broker_node *broker, void (*done)(group_append *append, weir_status status),
+                                  void *owner);
 /* false at BROKER_OFFSETS_MAX. */
 bool broker_group_append_offset(group_append *append, group_entry *group, const broker_offset *offset);
 void broker_group_append_group(group_append *append, const group_entry *group);
@@ -247,14 +250,14 @@ void broker_appends_stop(broker_node *broker);
 void broker_fetches_stop(broker_node *broker);
 void broker_produces_stop(broker_node *broker);
 
-/* ---- the doors --------------------------------------------------------------------------------------------------------- */
+/* ---- the doors --------------------------------------------------------------------------------------------------- */
 
 typedef struct kafka_listener kafka_listener;
 typedef struct kafka_conn kafka_conn;
 void broker_doors_stop(broker_node *broker);
 void broker_doors_free(broker_node *broker);
 
-/* ---- the broker ---------------------------------------------------------------------------------------------------------- */
+/* ---- the broker -------------------------------------------------------------------------------------------------- */
 
 struct broker_node {
     io_world world;
@@ -293,7 +296,8 @@ struct broker_node {
     broker_producer_id *producer_waiting_first, *producer_waiting_last;
     bool producer_block_asked;
 
-    broker_produce *room_first, *room_last; /* produces that wait for room in the log or a partition's check, in order */
+    broker_produce *room_first,
+        *room_last; /* produces that wait for room in the log or a partition's check, in order */
     io_job room_job;
 
     broker_fetch *fetches;       /* started and not done */

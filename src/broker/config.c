@@ -18,20 +18,25 @@ const weir_option broker_properties[] = {
     {"default.replication.factor", WEIR_OPTION_I64, "1", "one node keeps one copy", 1, 1},
     {"delete.topic.enable", WEIR_OPTION_BOOL, "true", "topics may be deleted", 0, 0},
     {"fetch.max.bytes", WEIR_OPTION_SIZE, "57671680", "most bytes of one fetch", 1024, INT32_MAX},
-    {"group.initial.rebalance.delay.ms", WEIR_OPTION_I64, "0", "wait for more members before the first round; Kafka's default is 3000", 0, INT32_MAX},
-    {"group.max.session.timeout.ms", WEIR_OPTION_I64, "1800000", "longest session timeout a member may ask for", 1, INT32_MAX},
+    {"group.initial.rebalance.delay.ms", WEIR_OPTION_I64, "0",
+     "wait for more members before the first round; Kafka's default is 3000", 0, INT32_MAX},
+    {"group.max.session.timeout.ms", WEIR_OPTION_I64, "1800000", "longest session timeout a member may ask for", 1,
+     INT32_MAX},
     {"group.max.size", WEIR_OPTION_I64, "1000", "members of a group", 1, BROKER_GROUP_MEMBERS_MAX},
-    {"group.min.session.timeout.ms", WEIR_OPTION_I64, "6000", "shortest session timeout a member may ask for", 1, INT32_MAX},
+    {"group.min.session.timeout.ms", WEIR_OPTION_I64, "6000", "shortest session timeout a member may ask for", 1,
+     INT32_MAX},
     {"log.cleaner.delete.retention.ms", WEIR_OPTION_I64, "86400000", "default of topics", 0, INT64_MAX},
     {"log.cleaner.max.compaction.lag.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "default of topics", 1, INT64_MAX},
     {"log.cleaner.min.cleanable.ratio", WEIR_OPTION_F64, "0.5", "default of topics", 0, 1},
     {"log.cleaner.min.compaction.lag.ms", WEIR_OPTION_I64, "0", "default of topics", 0, INT64_MAX},
     {"log.cleanup.policy", WEIR_OPTION_CHOICE, "delete", POLICIES, 0, 0},
-    {"log.flush.interval.messages", WEIR_OPTION_I64, "1", "records before a sync; Kafka's default is never", 1, INT64_MAX},
+    {"log.flush.interval.messages", WEIR_OPTION_I64, "1", "records before a sync; Kafka's default is never", 1,
+     INT64_MAX},
     {"log.index.interval.bytes", WEIR_OPTION_I64, "4096", "default of topics", 0, INT32_MAX},
     {"log.message.timestamp.after.max.ms", WEIR_OPTION_I64, "3600000", "default of topics", 0, INT64_MAX},
     {"log.message.timestamp.before.max.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "default of topics", 0, INT64_MAX},
-    {"log.message.timestamp.type", WEIR_OPTION_CHOICE, "CreateTime", "CreateTime|LogAppendTime: whose clock stamps records", 0, 0},
+    {"log.message.timestamp.type", WEIR_OPTION_CHOICE, "CreateTime",
+     "CreateTime|LogAppendTime: whose clock stamps records", 0, 0},
     {"log.preallocate", WEIR_OPTION_BOOL, "false", "segments are never preallocated", 0, 0},
     {"log.retention.bytes", WEIR_OPTION_I64, "-1", "default of topics", -1, INT64_MAX},
     {"log.retention.ms", WEIR_OPTION_I64, "604800000", "default of topics", -1, INT64_MAX},
@@ -44,39 +49,89 @@ const weir_option broker_properties[] = {
     {"min.insync.replicas", WEIR_OPTION_I64, "1", "one node keeps one copy", 1, 1},
     {"node.id", WEIR_OPTION_I64, "0", "this node's number", 0, INT32_MAX},
     {"num.partitions", WEIR_OPTION_I64, "1", "partitions of a topic that does not say", 1, BROKER_TOPIC_PARTITIONS_MAX},
-    {"offset.metadata.max.bytes", WEIR_OPTION_I64, "4096", "text beside a committed offset", 0, BROKER_OFFSET_METADATA_MAX},
-    {"offsets.retention.check.interval.ms", WEIR_OPTION_I64, "600000", "how often old offsets are looked for", 1, INT64_MAX / 1000000},
-    {"offsets.retention.minutes", WEIR_OPTION_I64, "10080", "offsets of a group without members are kept so long", 1, INT32_MAX},
+    {"offset.metadata.max.bytes", WEIR_OPTION_I64, "4096", "text beside a committed offset", 0,
+     BROKER_OFFSET_METADATA_MAX},
+    {"offsets.retention.check.interval.ms", WEIR_OPTION_I64, "600000", "how often old offsets are looked for", 1,
+     INT64_MAX / 1000000},
+    {"offsets.retention.minutes", WEIR_OPTION_I64, "10080", "offsets of a group without members are kept so long", 1,
+     INT32_MAX},
     {"socket.request.max.bytes", WEIR_OPTION_I64, "104857600", "largest request", 64, INT32_MAX},
     {NULL, WEIR_OPTION_TEXT, NULL, NULL, 0, 0}};
 
 const topic_config broker_topic_configs[] = {
     {{"cleanup.policy", WEIR_OPTION_CHOICE, "delete", POLICIES, 0, 0}, "log.cleanup.policy", TYPE_LIST},
-    {{"compression.gzip.level", WEIR_OPTION_I64, "-1", "level when compression.type is gzip", -1, 9}, "compression.gzip.level", TYPE_INT},
-    {{"compression.lz4.level", WEIR_OPTION_I64, "9", "level when compression.type is lz4", 1, 17}, "compression.lz4.level", TYPE_INT},
+    {{"compression.gzip.level", WEIR_OPTION_I64, "-1", "level when compression.type is gzip", -1, 9},
+     "compression.gzip.level",
+     TYPE_INT},
+    {{"compression.lz4.level", WEIR_OPTION_I64, "9", "level when compression.type is lz4", 1, 17},
+     "compression.lz4.level",
+     TYPE_INT},
     {{"compression.type", WEIR_OPTION_CHOICE, "producer", CODECS, 0, 0}, "compression.type", TYPE_STRING},
-    {{"compression.zstd.level", WEIR_OPTION_I64, "3", "level when compression.type is zstd", -131072, 22}, "compression.zstd.level", TYPE_INT},
-    {{"delete.retention.ms", WEIR_OPTION_I64, "86400000", "how long tombstones stay", 0, INT64_MAX}, "log.cleaner.delete.retention.ms", TYPE_LONG},
-    {{"file.delete.delay.ms", WEIR_OPTION_I64, "60000", "pause before a file is removed", 0, INT64_MAX}, "log.segment.delete.delay.ms", TYPE_LONG},
-    {{"flush.messages", WEIR_OPTION_I64, "1", "records before a sync; Kafka's default is never", 1, INT64_MAX}, "log.flush.interval.messages", TYPE_LONG},
+    {{"compression.zstd.level", WEIR_OPTION_I64, "3", "level when compression.type is zstd", -131072, 22},
+     "compression.zstd.level",
+     TYPE_INT},
+    {{"delete.retention.ms", WEIR_OPTION_I64, "86400000", "how long tombstones stay", 0, INT64_MAX},
+     "log.cleaner.delete.retention.ms",
+     TYPE_LONG},
+    {{"file.delete.delay.ms", WEIR_OPTION_I64, "60000", "pause before a file is removed", 0, INT64_MAX},
+     "log.segment.delete.delay.ms",
+     TYPE_LONG},
+    {{"flush.messages", WEIR_OPTION_I64, "1", "records before a sync; Kafka's default is never", 1, INT64_MAX},
+     "log.flush.interval.messages",
+     TYPE_LONG},
     {{"flush.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "time before a sync", 0, INT64_MAX}, NULL, TYPE_LONG},
-    {{"index.interval.bytes", WEIR_OPTION_I64, "4096", "bytes between entries of the offset index", 0, INT32_MAX}, "log.index.interval.bytes", TYPE_INT},
-    {{"max.compaction.lag.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "longest time a record stays uncompacted", 1, INT64_MAX}, "log.cleaner.max.compaction.lag.ms", TYPE_LONG},
-    {{"max.message.bytes", WEIR_OPTION_I64, "1048588", "largest record batch", 0, LOG_BATCH_BYTES_MAX}, "message.max.bytes", TYPE_INT},
-    {{"message.timestamp.after.max.ms", WEIR_OPTION_I64, "3600000", "how far a timestamp may lie ahead of the broker", 0, INT64_MAX}, "log.message.timestamp.after.max.ms", TYPE_LONG},
-    {{"message.timestamp.before.max.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "how far a timestamp may lie behind the broker", 0, INT64_MAX}, "log.message.timestamp.before.max.ms", TYPE_LONG},
-    {{"message.timestamp.type", WEIR_OPTION_CHOICE, "CreateTime", "CreateTime|LogAppendTime: whose clock stamps records", 0, 0}, "log.message.timestamp.type", TYPE_STRING},
-    {{"min.cleanable.dirty.ratio", WEIR_OPTION_F64, "0.5", "share of uncompacted bytes that starts a compaction", 0, 1}, "log.cleaner.min.cleanable.ratio", TYPE_DOUBLE},
-    {{"min.compaction.lag.ms", WEIR_OPTION_I64, "0", "shortest time a record stays uncompacted", 0, INT64_MAX}, "log.cleaner.min.compaction.lag.ms", TYPE_LONG},
-    {{"min.insync.replicas", WEIR_OPTION_I64, "1", "copies that acknowledge; one node keeps one", 1, INT32_MAX}, "min.insync.replicas", TYPE_INT},
-    {{"preallocate", WEIR_OPTION_BOOL, "false", "segments are never preallocated", 0, 0}, "log.preallocate", TYPE_BOOLEAN},
-    {{"retention.bytes", WEIR_OPTION_I64, "-1", "size above which old segments go; -1 = any", -1, INT64_MAX}, "log.retention.bytes", TYPE_LONG},
-    {{"retention.ms", WEIR_OPTION_I64, "604800000", "age above which old segments go; -1 = any", -1, INT64_MAX}, "log.retention.ms", TYPE_LONG},
-    {{"segment.bytes", WEIR_OPTION_I64, "1073741824", "size at which a new segment begins", 14, INT32_MAX}, "log.segment.bytes", TYPE_INT},
+    {{"index.interval.bytes", WEIR_OPTION_I64, "4096", "bytes between entries of the offset index", 0, INT32_MAX},
+     "log.index.interval.bytes",
+     TYPE_INT},
+    {{"max.compaction.lag.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "longest time a record stays uncompacted", 1, INT64_MAX},
+     "log.cleaner.max.compaction.lag.ms",
+     TYPE_LONG},
+    {{"max.message.bytes", WEIR_OPTION_I64, "1048588", "largest record batch", 0, LOG_BATCH_BYTES_MAX},
+     "message.max.bytes",
+     TYPE_INT},
+    {{"message.timestamp.after.max.ms", WEIR_OPTION_I64, "3600000", "how far a timestamp may lie ahead of the broker",
+      0, INT64_MAX},
+     "log.message.timestamp.after.max.ms",
+     TYPE_LONG},
+    {{"message.timestamp.before.max.ms", WEIR_OPTION_I64, I64_MAX_TEXT, "how far a timestamp may lie behind the broker",
+      0, INT64_MAX},
+     "log.message.timestamp.before.max.ms",
+     TYPE_LONG},
+    {{"message.timestamp.type", WEIR_OPTION_CHOICE, "CreateTime",
+      "CreateTime|LogAppendTime: whose clock stamps records", 0, 0},
+     "log.message.timestamp.type",
+     TYPE_STRING},
+    {{"min.cleanable.dirty.ratio", WEIR_OPTION_F64, "0.5", "share of uncompacted bytes that starts a compaction", 0, 1},
+     "log.cleaner.min.cleanable.ratio",
+     TYPE_DOUBLE},
+    {{"min.compaction.lag.ms", WEIR_OPTION_I64, "0", "shortest time a record stays uncompacted", 0, INT64_MAX},
+     "log.cleaner.min.compaction.lag.ms",
+     TYPE_LONG},
+    {{"min.insync.replicas", WEIR_OPTION_I64, "1", "copies that acknowledge; one node keeps one", 1, INT32_MAX},
+     "min.insync.replicas",
+     TYPE_INT},
+    {{"preallocate", WEIR_OPTION_BOOL, "false", "segments are never preallocated", 0, 0},
+     "log.preallocate",
+     TYPE_BOOLEAN},
+    {{"retention.bytes", WEIR_OPTION_I64, "-1", "size above which old segments go; -1 = any", -1, INT64_MAX},
+     "log.retention.bytes",
+     TYPE_LONG},
+    {{"retention.ms", WEIR_OPTION_I64, "604800000", "age above which old segments go; -1 = any", -1, INT64_MAX},
+     "log.retention.ms",
+     TYPE_LONG},
+    {{"segment.bytes", WEIR_OPTION_I64, "1073741824", "size at which a new segment begins", 14, INT32_MAX},
+     "log.segment.bytes",
+     TYPE_INT},
     {{"segment.index.bytes", WEIR_OPTION_I64, "10485760", "size of an index", 4, INT32_MAX}, NULL, TYPE_INT},
-    {{"segment.jitter.ms", WEIR_OPTION_I64, "0", "spread of segment.ms", 0, INT64_MAX}, "log.roll.jitter.ms", TYPE_LONG},
-    {{"segment.ms", WEIR_OPTION_I64, "604800000", "age at which a new segment begins", 1, INT64_MAX}, "log.roll.ms", TYPE_LONG},
-    {{"unclean.leader.election.enable", WEIR_OPTION_BOOL, "false", "one node is always the leader", 0, 0}, NULL, TYPE_BOOLEAN},
+    {{"segment.jitter.ms", WEIR_OPTION_I64, "0", "spread of segment.ms", 0, INT64_MAX},
+     "log.roll.jitter.ms",
+     TYPE_LONG},
+    {{"segment.ms", WEIR_OPTION_I64, "604800000", "age at which a new segment begins", 1, INT64_MAX},
+     "log.roll.ms",
+     TYPE_LONG},
+    {{"unclean.leader.election.enable", WEIR_OPTION_BOOL, "false", "one node is always the leader", 0, 0},
+     NULL,
+     TYPE_BOOLEAN},
 };
 enum { TOPIC_CONFIG_COUNT = sizeof broker_topic_configs / sizeof broker_topic_configs[0] };
 
@@ -110,14 +165,16 @@ int64_t broker_property_i64(const broker_node *broker, const char *name) {
     return weir_options_i64(broker_properties, broker->properties, broker->property_count, name);
 }
 
-const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index, broker_config_source *source) {
+const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index,
+                                      broker_config_source *source) {
     const topic_config *config = &broker_topic_configs[index];
     if (topic->overrides[index]) {
         *source = BROKER_CONFIG_TOPIC;
         return topic->overrides[index];
     }
     bool is_default = true;
-    const char *value = config->synonym ? broker_property(broker, config->synonym, &is_default) : config->option.fallback;
+    const char *value =
+        config->synonym ? broker_property(broker, config->synonym, &is_default) : config->option.fallback;
     *source = is_default ? BROKER_CONFIG_DEFAULT : BROKER_CONFIG_STATIC_BROKER;
     return value;
 }
@@ -163,9 +220,10 @@ void broker_topic_limits_update(const broker_node *broker, topic_entry *topic) {
     if (!limits->producer_codec) limits->level = level_of(broker, topic, limits->codec);
 }
 
-/* ---- as DescribeConfigs shows them ------------------------------------------------------------------------------------- */
+/* ---- as DescribeConfigs shows them ------------------------------------------------------------------------------- */
 
-bool broker_topic_config_at(const broker_node *broker, const broker_topic *info, size_t index, broker_config_entry *entry) {
+bool broker_topic_config_at(const broker_node *broker, const broker_topic *info, size_t index,
+                            broker_config_entry *entry) {
     if (index >= TOPIC_CONFIG_COUNT) return false;
     const topic_config *config = &broker_topic_configs[index];
     *entry = (broker_config_entry){
@@ -189,7 +247,8 @@ bool broker_config_at(const broker_node *broker, size_t index, broker_config_ent
     if (index >= count) return false;
     const weir_option *option = &broker_properties[index];
     bool is_default;
-    *entry = (broker_config_entry){.name = option->name, .about = option->about, .type = described_type(option->type), .read_only = true};
+    *entry = (broker_config_entry){
+        .name = option->name, .about = option->about, .type = described_type(option->type), .read_only = true};
     entry->value = broker_property(broker, option->name, &is_default);
     entry->source = is_default ? BROKER_CONFIG_DEFAULT : BROKER_CONFIG_STATIC_BROKER;
     return true;

@@ -8,7 +8,7 @@ static void pass_next(broker_fetch *fetch);
 
 static bool part_is_readable(const broker_fetch_part *part) { return part->error == BROKER_NONE; }
 
-/* ---- the end --------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 static void release_reads(broker_fetch *fetch) {
     for (size_t i = 0; i < fetch->part_count; i++) {
@@ -37,7 +37,7 @@ void broker_fetch_release(broker_fetch *fetch) {
     release_reads(fetch);
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 static void wait_begin(broker_fetch *fetch) {
     fetch->waiting = true;
@@ -59,19 +59,22 @@ static void wait_end(broker_fetch *fetch) {
     io_timer_cancel(fetch->broker->world.executor, &fetch->timer);
 }
 
-/* ---- a pass ---------------------------------------------------------------------------------------------------------- */
+/* ---- a pass ------------------------------------------------------------------------------------------------------ */
 
 static void pass_end(broker_fetch *fetch) {
     bool failed = false;
     for (size_t i = 0; i < fetch->part_count; i++) failed |= fetch->parts[i].error != BROKER_NONE;
     const bool enough = (int64_t)fetch->bytes_read >= fetch->min_bytes;
-    if (enough || failed || fetch->cancelled || fetch->part_count == 0 || broker_now_ns(fetch->broker) >= fetch->deadline_ns) fetch_finish(fetch);
+    if (enough || failed || fetch->cancelled || fetch->part_count == 0 ||
+        broker_now_ns(fetch->broker) >= fetch->deadline_ns)
+        fetch_finish(fetch);
     else wait_begin(fetch);
 }
 
 static bool is_zstd(weir_bytes bytes) {
     wire_batch batch;
-    return bytes.size >= WIRE_BATCH_HEADER_BYTES && !weir_failed(wire_batch_parse_header(bytes, &batch)) && batch.codec == WIRE_CODEC_ZSTD;
+    return bytes.size >= WIRE_BATCH_HEADER_BYTES && !weir_failed(wire_batch_parse_header(bytes, &batch)) &&
+           batch.codec == WIRE_CODEC_ZSTD;
 }
 
 static void read_done(log_read *read, weir_status status) {
@@ -97,12 +100,15 @@ static size_t part_room(const broker_fetch *fetch, const broker_fetch_part *part
     const int64_t limit = broker_property_i64(fetch->broker, "fetch.max.bytes");
     int64_t room = (fetch->max_bytes < limit ? fetch->max_bytes : limit) - (int64_t)fetch->bytes_read;
     if (room > part->max_bytes) room = part->max_bytes;
-    if (fetch->broker->fetch_held_bytes > BROKER_FETCH_HELD_BYTES_MAX && room > BROKER_FETCH_SQUEEZED_BYTES) room = BROKER_FETCH_SQUEEZED_BYTES;
-    if (room <= 0) return fetch->bytes_read == 0 ? 1 : 0; /* the first batch comes whole, so that every reader gets on */
+    if (fetch->broker->fetch_held_bytes > BROKER_FETCH_HELD_BYTES_MAX && room > BROKER_FETCH_SQUEEZED_BYTES)
+        room = BROKER_FETCH_SQUEEZED_BYTES;
+    if (room <= 0)
+        return fetch->bytes_read == 0 ? 1 : 0; /* the first batch comes whole, so that every reader gets on */
     return (size_t)room;
 }
 
-static broker_error check_part(broker_node *broker, const broker_fetch *fetch, broker_fetch_part *part, log_partition **log) {
+static broker_error check_part(broker_node *broker, const broker_fetch *fetch, broker_fetch_part *part,
+                               log_partition **log) {
     topic_entry *topic;
     const broker_error error = broker_resolve(broker, &part->target, &topic, log);
     const weir_bytes name = topic ? weir_bytes_text(topic->info.name) : part->target.topic;
@@ -148,7 +154,8 @@ static bool worth_a_pass(broker_fetch *fetch) {
         broker_fetch_part *part = &fetch->parts[i];
         log_partition *log;
         if (!part_is_readable(part)) continue;
-        if (broker_resolve(fetch->broker, &part->target, NULL, &log) != BROKER_NONE || log != part->read.partition) return true;
+        if (broker_resolve(fetch->broker, &part->target, NULL, &log) != BROKER_NONE || log != part->read.partition)
+            return true;
         const uint64_t size = log_size_bytes(log);
         if (size < part->seen_size) return true;
         grown += size - part->seen_size;

@@ -6,7 +6,7 @@
 
 enum { VALUE_VERSION = 3, RECORD_BYTES_MAX = 12 << 20, DECODE_BYTES_MAX = 64 << 20 };
 
-/* ---- offsets in memory ------------------------------------------------------------------------------------------------- */
+/* ---- offsets in memory ------------------------------------------------------------------------------------------- */
 
 enum { OFFSET_KEY_MAX = BROKER_TOPIC_NAME_MAX + 1 + 4 };
 
@@ -53,7 +53,8 @@ static void offset_drop_if_unused(group_entry *group, group_offset *offset) {
     offset_free(group, offset);
 }
 
-static void offset_set(group_entry *group, group_offset *offset, int64_t value, int32_t leader_epoch, weir_bytes metadata, int64_t commit_ms) {
+static void offset_set(group_entry *group, group_offset *offset, int64_t value, int32_t leader_epoch,
+                       weir_bytes metadata, int64_t commit_ms) {
     broker_node *broker = group->broker;
     weir_free(&broker->account, (void *)offset->value.metadata.data);
     offset->value.metadata = (weir_bytes){(uint8_t *)broker_bytes_text(broker, metadata), metadata.size};
@@ -69,7 +70,8 @@ void broker_group_offsets_free(group_entry *group) {
     weir_map_deinit(&group->offsets);
 }
 
-const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes group_id, weir_bytes topic, int32_t partition) {
+const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes group_id, weir_bytes topic,
+                                        int32_t partition) {
     const group_entry *group = broker_group_get(broker, group_id);
     const group_offset *offset = group ? offset_get(group, topic, partition) : NULL;
     return offset && offset->present ? &offset->value : NULL;
@@ -86,12 +88,14 @@ const broker_offset *broker_offset_next(const broker_node *broker, weir_bytes gr
 }
 
 broker_error broker_offsets_readable(const broker_node *broker, const guard_principal *principal, weir_bytes group) {
-    return broker_may(broker, principal, GUARD_DESCRIBE, GUARD_GROUP, group) ? BROKER_NONE : BROKER_GROUP_AUTHORIZATION_FAILED;
+    return broker_may(broker, principal, GUARD_DESCRIBE, GUARD_GROUP, group) ? BROKER_NONE
+                                                                             : BROKER_GROUP_AUTHORIZATION_FAILED;
 }
 
-/* ---- appends ----------------------------------------------------------------------------------------------------------- */
+/* ---- appends ----------------------------------------------------------------------------------------------------- */
 
-group_append *broker_group_append(broker_node *broker, void (*done)(group_append *append, weir_status status), void *owner) {
+group_append *broker_group_append(broker_node *broker, void (*done)(group_append *append, weir_status status),
+                                  void *owner) {
     group_append *append = weir_alloc(&broker->account, sizeof *append);
     append->broker = broker;
     append->done = done;
@@ -119,7 +123,8 @@ static void encode_value(group_append *append, wire_message_id id, const void *v
     if (weir_failed(wire_encode_versioned(id, VALUE_VERSION, value, target))) append->failed = WEIR_INVALID;
 }
 
-static void add_offset_record(group_append *append, const group_entry *group, const broker_offset *offset, int64_t now_ms, bool tombstone) {
+static void add_offset_record(group_append *append, const group_entry *group, const broker_offset *offset,
+                              int64_t now_ms, bool tombstone) {
     weir_buffer key, value;
     wire_offset_commit_key stored_key;
     wire_offset_commit_key_init(&stored_key);
@@ -216,7 +221,7 @@ void broker_group_append_group(group_append *append, const group_entry *group) {
     weir_arena_deinit(&arena);
 }
 
-/* ---- the end of an append ---------------------------------------------------------------------------------------------- */
+/* ---- the end of an append ---------------------------------------------------------------------------------------- */
 
 static void use_end(group_use *use, bool durable) {
     group_entry *group = use->group;
@@ -224,7 +229,8 @@ static void use_end(group_use *use, bool durable) {
     offset->pending--;
     group->uses--;
     if (durable && use->tombstone) offset->present = false;
-    else if (durable) offset_set(group, offset, use->value, use->leader_epoch, weir_bytes_text(use->metadata), use->commit_ms);
+    else if (durable)
+        offset_set(group, offset, use->value, use->leader_epoch, weir_bytes_text(use->metadata), use->commit_ms);
     weir_free(&group->broker->account, use->metadata);
     offset_drop_if_unused(group, offset);
 }
@@ -250,7 +256,9 @@ static void append_abandon(group_append *append) {
     append_free(append);
 }
 
-static void append_logged(log_group *group, weir_status status) { append_end(io_owner(group, group_append, group), status); }
+static void append_logged(log_group *group, weir_status status) {
+    append_end(io_owner(group, group_append, group), status);
+}
 
 static void append_failed_run(io_job *job) {
     group_append *append = io_owner(job, group_append, job);
@@ -292,11 +300,13 @@ void broker_group_append_send(group_append *append, log_batch *batches, size_t b
     broker_node *broker = append->broker;
     broker_operation_begin(broker);
     log_partition *log = broker_offsets_log(broker);
-    append->group = (log_group){.batches = batches ? batches : &append->own, .count = batch_count, .done = append_logged};
+    append->group =
+        (log_group){.batches = batches ? batches : &append->own, .count = batch_count, .done = append_logged};
     if (wire_builder_count(&append->builder) == 0) {
         wire_builder_abandon(&append->builder);
     } else {
-        if (weir_failed(wire_builder_finish(&append->builder, &wire_batch_options_default, NULL, NULL))) append->failed = WEIR_INVALID;
+        if (weir_failed(wire_builder_finish(&append->builder, &wire_batch_options_default, NULL, NULL)))
+            append->failed = WEIR_INVALID;
         append->group.batches[append->group.count++] =
             (log_batch){.partition = log, .bytes = append->buffer.data, .size = append->buffer.size};
     }
@@ -322,7 +332,7 @@ void broker_appends_stop(broker_node *broker) {
     broker->appends_waiting_last = NULL;
 }
 
-/* ---- commit ------------------------------------------------------------------------------------------------------------ */
+/* ---- commit ------------------------------------------------------------------------------------------------------ */
 
 static void commit_end(broker_offset_commit *commit) {
     broker_node *broker = commit->broker;
@@ -343,19 +353,24 @@ static void commit_stored(group_append *append, weir_status status) {
     for (size_t i = 0; i < commit->offset_count && weir_failed(status); i++) {
         /* As Kafka: what the log refuses the coordinator cannot keep now. */
         if (commit->offsets[i].error == BROKER_NONE) {
-            commit->offsets[i].error = status.code == WEIR_INVALID ? BROKER_INVALID_COMMIT_OFFSET_SIZE : BROKER_COORDINATOR_NOT_AVAILABLE;
+            commit->offsets[i].error =
+                status.code == WEIR_INVALID ? BROKER_INVALID_COMMIT_OFFSET_SIZE : BROKER_COORDINATOR_NOT_AVAILABLE;
         }
     }
     commit_end(commit);
 }
 
 static broker_error check_offset(broker_node *broker, const broker_offset_commit *commit, broker_offset *offset) {
-    const topic_entry *topic = offset->topic.data ? broker_topic_get(broker, offset->topic) : broker_topic_get_id(broker, offset->topic_id);
+    const topic_entry *topic =
+        offset->topic.data ? broker_topic_get(broker, offset->topic) : broker_topic_get_id(broker, offset->topic_id);
     if (topic && !offset->topic.data) offset->topic = weir_bytes_text(topic->info.name);
-    if (!broker_may(broker, commit->principal, GUARD_READ, GUARD_TOPIC, offset->topic)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
+    if (!broker_may(broker, commit->principal, GUARD_READ, GUARD_TOPIC, offset->topic))
+        return BROKER_TOPIC_AUTHORIZATION_FAILED;
     if (!topic) return offset->topic.data ? BROKER_UNKNOWN_TOPIC_OR_PARTITION : BROKER_UNKNOWN_TOPIC_ID;
-    if (offset->partition < 0 || offset->partition >= topic->info.partition_count) return BROKER_UNKNOWN_TOPIC_OR_PARTITION;
-    if ((int64_t)offset->metadata.size > broker_property_i64(broker, "offset.metadata.max.bytes")) return BROKER_OFFSET_METADATA_TOO_LARGE;
+    if (offset->partition < 0 || offset->partition >= topic->info.partition_count)
+        return BROKER_UNKNOWN_TOPIC_OR_PARTITION;
+    if ((int64_t)offset->metadata.size > broker_property_i64(broker, "offset.metadata.max.bytes"))
+        return BROKER_OFFSET_METADATA_TOO_LARGE;
     return BROKER_NONE;
 }
 
@@ -367,7 +382,9 @@ void broker_offsets_commit(broker_node *broker, broker_offset_commit *commit) {
         return;
     }
     broker_error error = commit->group.size == 0 && commit->generation >= 0 ? BROKER_INVALID_GROUP_ID : BROKER_NONE;
-    if (error == BROKER_NONE) error = broker_group_commit_check(broker, commit->group, commit->member_id, commit->instance_id, commit->generation);
+    if (error == BROKER_NONE)
+        error = broker_group_commit_check(broker, commit->group, commit->member_id, commit->instance_id,
+                                          commit->generation);
     group_entry *group = error == BROKER_NONE ? broker_group_make(broker, commit->group) : NULL;
     if (!group) {
         commit_fail_all(commit, error != BROKER_NONE ? error : BROKER_COORDINATOR_NOT_AVAILABLE);
@@ -387,7 +404,7 @@ void broker_offsets_commit(broker_node *broker, broker_offset_commit *commit) {
     if (taken == 0) broker_group_drop_if_unused(group);
 }
 
-/* ---- one atomic commit --------------------------------------------------------------------------------------------------- */
+/* ---- one atomic commit ------------------------------------------------------------------------------------------- */
 
 static void atomic_end(broker_atomic *atomic, broker_error error, const char *message) {
     broker_node *broker = atomic->owner;
@@ -424,8 +441,10 @@ static broker_error atomic_resolve(broker_node *broker, broker_atomic *atomic, g
         log_partition *log;
         const broker_error error = broker_resolve(broker, &batch->target, &topic, &log);
         const weir_bytes name = topic ? weir_bytes_text(topic->info.name) : batch->target.topic;
-        snprintf(atomic->message, sizeof atomic->message, "%.*s-%d", (int)name.size, name.data ? (const char *)name.data : "", batch->target.partition);
-        if (!broker_may(broker, atomic->principal, GUARD_WRITE, GUARD_TOPIC, name)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
+        snprintf(atomic->message, sizeof atomic->message, "%.*s-%d", (int)name.size,
+                 name.data ? (const char *)name.data : "", batch->target.partition);
+        if (!broker_may(broker, atomic->principal, GUARD_WRITE, GUARD_TOPIC, name))
+            return BROKER_TOPIC_AUTHORIZATION_FAILED;
         if (error != BROKER_NONE) return error;
         atomic->log_batches[i] = (log_batch){.partition = log, .bytes = batch->bytes, .size = batch->size};
         bytes += batch->size;
@@ -433,7 +452,8 @@ static broker_error atomic_resolve(broker_node *broker, broker_atomic *atomic, g
     atomic->message[0] = 0;
     if (bytes > LOG_GROUP_BYTES_MAX) return BROKER_MESSAGE_TOO_LARGE;
     if (atomic->offset_count == 0) return BROKER_NONE;
-    if (!broker_may(broker, atomic->principal, GUARD_READ, GUARD_GROUP, atomic->group)) return BROKER_GROUP_AUTHORIZATION_FAILED;
+    if (!broker_may(broker, atomic->principal, GUARD_READ, GUARD_GROUP, atomic->group))
+        return BROKER_GROUP_AUTHORIZATION_FAILED;
     *group = broker_group_make(broker, atomic->group);
     return *group ? BROKER_NONE : BROKER_COORDINATOR_NOT_AVAILABLE;
 }
@@ -453,13 +473,14 @@ void broker_append_atomic(broker_node *broker, broker_atomic *atomic) {
     group_append *append = broker_group_append(broker, atomic_stored, atomic);
     for (size_t i = 0; i < atomic->offset_count; i++) {
         const broker_atomic_offset *given = &atomic->offsets[i];
-        const broker_offset offset = {.topic = given->topic, .partition = given->partition, .offset = given->offset, .leader_epoch = -1};
+        const broker_offset offset = {
+            .topic = given->topic, .partition = given->partition, .offset = given->offset, .leader_epoch = -1};
         if (!broker_group_append_offset(append, group, &offset)) append->failed = WEIR_FULL;
     }
     broker_group_append_send(append, atomic->log_batches, atomic->batch_count);
 }
 
-/* ---- deleting groups and offsets --------------------------------------------------------------------------------------- */
+/* ---- deleting groups and offsets --------------------------------------------------------------------------------- */
 
 static void delete_run(io_job *job) {
     broker_group_delete *del = io_owner(job, broker_group_delete, job);
@@ -492,7 +513,8 @@ void broker_groups_delete(broker_node *broker, broker_group_delete *del) {
     broker_operation_begin(broker);
     group_entry *group = broker_group_get(broker, del->group);
     del->error = BROKER_NONE;
-    if (!broker_may(broker, del->principal, GUARD_DELETE, GUARD_GROUP, del->group)) del->error = BROKER_GROUP_AUTHORIZATION_FAILED;
+    if (!broker_may(broker, del->principal, GUARD_DELETE, GUARD_GROUP, del->group))
+        del->error = BROKER_GROUP_AUTHORIZATION_FAILED;
     else if (!group) del->error = BROKER_GROUP_ID_NOT_FOUND;
     else if (group->state != GROUP_EMPTY || group->member_count) del->error = BROKER_NON_EMPTY_GROUP;
     if (del->error != BROKER_NONE) {
@@ -507,7 +529,8 @@ void broker_groups_delete(broker_node *broker, broker_group_delete *del) {
 
 static void tombstones_done(group_append *append, weir_status status) {
     group_entry *group = append->owner;
-    if (weir_failed(status)) weir_trace(WEIR_WARN, "broker", "tombstones of group %s were not stored: %s", group->id, status.text);
+    if (weir_failed(status))
+        weir_trace(WEIR_WARN, "broker", "tombstones of group %s were not stored: %s", group->id, status.text);
     group->uses--;
     broker_group_drop_if_unused(group);
 }
@@ -529,8 +552,8 @@ void broker_offsets_topic_deleted(broker_node *broker, const topic_entry *topic)
     }
 }
 
-/* KIP-211: a group without members keeps its offsets for offsets.retention.minutes; a simple consumer's count from their
- * commit. An empty group without offsets is forgotten. */
+/* KIP-211: a group without members keeps its offsets for offsets.retention.minutes; a simple consumer's count from
+ * their commit. An empty group without offsets is forgotten. */
 static void expire_group(broker_node *broker, group_entry *group, int64_t now_ms) {
     if (group->state != GROUP_EMPTY || group->member_count || group->uses) return;
     const int64_t retention_ms = broker_property_i64(broker, "offsets.retention.minutes") * 60000;
@@ -539,7 +562,8 @@ static void expire_group(broker_node *broker, group_entry *group, int64_t now_ms
     group_append *append = broker_group_append(broker, tombstones_done, group);
     for (size_t at = 0; weir_map_next(&group->offsets, &at, NULL, &value);) {
         group_offset *offset = value;
-        const int64_t since_ms = group->generation > 0 && group->state_ms > offset->commit_ms ? group->state_ms : offset->commit_ms;
+        const int64_t since_ms =
+            group->generation > 0 && group->state_ms > offset->commit_ms ? group->state_ms : offset->commit_ms;
         if (now_ms - since_ms >= retention_ms) append_tombstone(append, group, offset);
         else kept++;
     }
@@ -557,9 +581,10 @@ void broker_offsets_expire(broker_node *broker) {
     for (size_t i = 0; i < broker->group_count; i++) expire_group(broker, broker->group_list[i], now_ms);
 }
 
-/* ---- coming back from the log ------------------------------------------------------------------------------------------ */
+/* ---- coming back from the log ------------------------------------------------------------------------------------ */
 
-static weir_status replay_offset(broker_node *broker, const wire_offset_commit_key *key, const wire_record *record, weir_arena *arena) {
+static weir_status replay_offset(broker_node *broker, const wire_offset_commit_key *key, const wire_record *record,
+                                 weir_arena *arena) {
     group_entry *group = broker_group_make(broker, key->group);
     group_offset *offset = group ? offset_make(group, key->topic, key->partition) : NULL;
     if (!offset) return weir_fail(WEIR_FULL, "more groups or offsets than this weir keeps");
@@ -575,7 +600,8 @@ static weir_status replay_offset(broker_node *broker, const wire_offset_commit_k
     return weir_ok();
 }
 
-static weir_status replay_group(broker_node *broker, const wire_group_metadata_key *key, const wire_record *record, weir_arena *arena) {
+static weir_status replay_group(broker_node *broker, const wire_group_metadata_key *key, const wire_record *record,
+                                weir_arena *arena) {
     group_entry *group = broker_group_make(broker, key->group);
     if (!group) return weir_fail(WEIR_FULL, "more groups than this weir keeps");
     if (!record->value.data) {

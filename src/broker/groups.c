@@ -1,5 +1,5 @@
-/* Consumer groups: the classic protocol's state machine (KIP-62 rebalance timeout, KIP-345 static members, KIP-394 member
- * ids, KIP-429 cooperative rebalancing, which is all in the members' metadata, KIP-559, KIP-814).
+/* Consumer groups: the classic protocol's state machine (KIP-62 rebalance timeout, KIP-345 static members, KIP-394
+ * member ids, KIP-429 cooperative rebalancing, which is all in the members' metadata, KIP-559, KIP-814).
  *
  *   EMPTY --join--> PREPARING --all have joined, or time is up--> COMPLETING --leader's sync is durable--> STABLE
  *                       ^                                             |                                      |
@@ -10,7 +10,13 @@
 
 #include <stdio.h>
 
-enum { MEMBER_ID_MAX = 320, GROUP_ARENA_BYTES = 32 << 20, GROUP_BYTES_MAX = 6 << 20, GROUP_ID_MAX = 4096, PROTOCOLS_MAX = 64 };
+enum {
+    MEMBER_ID_MAX = 320,
+    GROUP_ARENA_BYTES = 32 << 20,
+    GROUP_BYTES_MAX = 6 << 20,
+    GROUP_ID_MAX = 4096,
+    PROTOCOLS_MAX = 64
+};
 
 static void prepare_rebalance(group_entry *group);
 static void maybe_complete(group_entry *group);
@@ -20,7 +26,8 @@ static int64_t later(const broker_node *broker, int64_t ms) { return broker_now_
 static bool text_equal(const char *text, weir_bytes bytes) { return text && weir_bytes_equal_text(bytes, text); }
 static weir_bytes text_or_null(const char *text) { return text ? weir_bytes_text(text) : (weir_bytes){0}; }
 static void replace_text(broker_node *broker, char **text, weir_bytes value) {
-    char *copy = value.data ? broker_bytes_text(broker, value) : NULL; /* before the free: it may be a view of the old one */
+    char *copy =
+        value.data ? broker_bytes_text(broker, value) : NULL; /* before the free: it may be a view of the old one */
     weir_free(&broker->account, *text);
     *text = copy;
 }
@@ -35,7 +42,7 @@ static void set_state(group_entry *group, group_state state) {
     group->state_ms = broker_wall_ms(group->broker);
 }
 
-/* ---- answers --------------------------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 static void join_run(io_job *job) {
     broker_join *join = io_owner(job, broker_join, job);
@@ -91,7 +98,7 @@ static void take_sync(group_member *member, broker_sync *sync, broker_error old_
     member->sync = sync;
 }
 
-/* ---- members --------------------------------------------------------------------------------------------------------- */
+/* ---- members ----------------------------------------------------------------------------------------------------- */
 
 static group_member *member_find(const group_entry *group, weir_bytes id) {
     for (size_t i = 0; i < group->member_count; i++) {
@@ -107,7 +114,9 @@ static group_member *member_find_static(const group_entry *group, weir_bytes ins
     return NULL;
 }
 
-static bool is_leader(const group_entry *group, const group_member *member) { return group->leader && strcmp(group->leader, member->id) == 0; }
+static bool is_leader(const group_entry *group, const group_member *member) {
+    return group->leader && strcmp(group->leader, member->id) == 0;
+}
 
 static void member_touch(group_entry *group, group_member *member) {
     member->deadline_ns = later(group->broker, member->session_timeout_ms);
@@ -115,7 +124,8 @@ static void member_touch(group_entry *group, group_member *member) {
 }
 
 /* The member that a request names: UNKNOWN_MEMBER_ID, or FENCED_INSTANCE_ID when another holds the instance id. */
-static broker_error member_of(const group_entry *group, weir_bytes member_id, weir_bytes instance_id, group_member **member) {
+static broker_error member_of(const group_entry *group, weir_bytes member_id, weir_bytes instance_id,
+                              group_member **member) {
     *member = NULL;
     if (instance_id.data) {
         group_member *holder = member_find_static(group, instance_id);
@@ -142,7 +152,8 @@ static weir_bytes own_bytes(broker_node *broker, weir_bytes bytes) {
     return (weir_bytes){copy, bytes.size};
 }
 
-static void set_protocols(broker_node *broker, group_member *member, const broker_group_protocol *protocols, size_t count) {
+static void set_protocols(broker_node *broker, group_member *member, const broker_group_protocol *protocols,
+                          size_t count) {
     free_protocols(broker, member);
     member->protocols = weir_alloc(&broker->account, sizeof(group_protocol) * (count + 1));
     member->protocol_count = count;
@@ -158,14 +169,16 @@ static size_t group_bytes(const group_entry *group) {
     for (size_t i = 0; i < group->member_count; i++) {
         const group_member *member = group->members[i];
         bytes += MEMBER_ID_MAX;
-        for (size_t p = 0; p < member->protocol_count; p++) bytes += member->protocols[p].name.size + member->protocols[p].metadata.size;
+        for (size_t p = 0; p < member->protocol_count; p++)
+            bytes += member->protocols[p].name.size + member->protocols[p].metadata.size;
     }
     return bytes;
 }
 
 static size_t join_bytes(const broker_join *join) {
     size_t bytes = MEMBER_ID_MAX;
-    for (size_t p = 0; p < join->protocol_count; p++) bytes += join->protocols[p].name.size + join->protocols[p].metadata.size;
+    for (size_t p = 0; p < join->protocol_count; p++)
+        bytes += join->protocols[p].name.size + join->protocols[p].metadata.size;
     return bytes;
 }
 
@@ -205,7 +218,8 @@ static group_member *member_add(group_entry *group, weir_bytes id) {
     broker_node *broker = group->broker;
     if (group->member_count == group->member_capacity) {
         group->member_capacity = group->member_capacity ? group->member_capacity * 2 : 4;
-        group->members = weir_realloc(&broker->account, group->members, sizeof(*group->members) * group->member_capacity);
+        group->members =
+            weir_realloc(&broker->account, group->members, sizeof(*group->members) * group->member_capacity);
     }
     group_member *member = weir_alloc(&broker->account, sizeof *member);
     member->id = broker_bytes_text(broker, id);
@@ -224,7 +238,9 @@ static void member_remove(group_entry *group, group_member *member) {
         memmove(group->members + i, group->members + i + 1, sizeof(*group->members) * (group->member_count - i));
         break;
     }
-    if (was_leader) replace_text(broker, &group->leader, group->member_count ? weir_bytes_text(group->members[0]->id) : (weir_bytes){0});
+    if (was_leader)
+        replace_text(broker, &group->leader,
+                     group->member_count ? weir_bytes_text(group->members[0]->id) : (weir_bytes){0});
     member_free(broker, member);
 }
 
@@ -237,7 +253,7 @@ static void member_gone(group_entry *group, group_member *member) {
     timer_update(group);
 }
 
-/* ---- pending ids (KIP-394) --------------------------------------------------------------------------------------------- */
+/* ---- pending ids (KIP-394) --------------------------------------------------------------------------------------- */
 
 static bool pending_remove(group_entry *group, weir_bytes id) {
     for (size_t i = 0; i < group->pending_count; i++) {
@@ -252,14 +268,15 @@ static bool pending_remove(group_entry *group, weir_bytes id) {
 static void pending_add(group_entry *group, const char *id, int32_t session_timeout_ms) {
     if (group->pending_count == group->pending_capacity) {
         group->pending_capacity = group->pending_capacity ? group->pending_capacity * 2 : 4;
-        group->pending = weir_realloc(&group->broker->account, group->pending, sizeof(*group->pending) * group->pending_capacity);
+        group->pending =
+            weir_realloc(&group->broker->account, group->pending, sizeof(*group->pending) * group->pending_capacity);
     }
-    group->pending[group->pending_count++] =
-        (group_pending){.id = weir_strdup(&group->broker->account, id), .deadline_ns = later(group->broker, session_timeout_ms)};
+    group->pending[group->pending_count++] = (group_pending){.id = weir_strdup(&group->broker->account, id),
+                                                             .deadline_ns = later(group->broker, session_timeout_ms)};
     timer_update(group);
 }
 
-/* ---- rounds ---------------------------------------------------------------------------------------------------------- */
+/* ---- rounds ------------------------------------------------------------------------------------------------------ */
 
 static size_t waiting_joins(const group_entry *group) {
     size_t count = 0;
@@ -332,7 +349,8 @@ static weir_bytes select_protocol(const group_entry *group) {
 }
 
 /* Answers a join with the current generation; the leader hears of all members. */
-static void join_succeed(group_entry *group, group_member *member, broker_join *join, const char *leader, bool with_members) {
+static void join_succeed(group_entry *group, group_member *member, broker_join *join, const char *leader,
+                         bool with_members) {
     join->generation = group->generation;
     join->out_protocol_type = weir_arena_bytes_copy(&join->arena, text_or_null(group->protocol_type));
     join->out_protocol = weir_arena_bytes_copy(&join->arena, text_or_null(group->protocol));
@@ -343,7 +361,8 @@ static void join_succeed(group_entry *group, group_member *member, broker_join *
         for (size_t i = 0; i < group->member_count; i++) {
             const group_member *other = group->members[i];
             members[i].member_id = weir_arena_bytes_copy(&join->arena, weir_bytes_text(other->id));
-            if (other->instance_id) members[i].instance_id = weir_arena_bytes_copy(&join->arena, weir_bytes_text(other->instance_id));
+            if (other->instance_id)
+                members[i].instance_id = weir_arena_bytes_copy(&join->arena, weir_bytes_text(other->instance_id));
             members[i].metadata = weir_arena_bytes_copy(&join->arena, metadata_of(other, group->protocol));
         }
         join->members = members;
@@ -379,7 +398,8 @@ static void complete_join(group_entry *group) {
         if (!member->join && !member->instance_id) member_remove(group, member);
     }
     group->round_delay = false;
-    if (group->member_count > 0 && waiting_joins(group) == 0) { /* static members alone, all away: wait for one of them */
+    if (group->member_count > 0 &&
+        waiting_joins(group) == 0) { /* static members alone, all away: wait for one of them */
         group->round_deadline_ns = later(broker, round_timeout_ms(group));
         return;
     }
@@ -411,7 +431,7 @@ static void maybe_complete(group_entry *group) {
     if (group->pending_count == 0 && waiting_joins(group) == group->member_count) complete_join(group);
 }
 
-/* ---- time ------------------------------------------------------------------------------------------------------------ */
+/* ---- time -------------------------------------------------------------------------------------------------------- */
 
 static void timer_update(group_entry *group) {
     int64_t next = INT64_MAX;
@@ -424,11 +444,14 @@ static void timer_update(group_entry *group) {
     for (size_t i = 0; i < group->pending_count; i++) {
         if (group->pending[i].deadline_ns < next) next = group->pending[i].deadline_ns;
     }
-    const bool round = group->state == GROUP_PREPARING || ((group->state == GROUP_COMPLETING || group->state == GROUP_STABLE) && unsynced);
+    const bool round = group->state == GROUP_PREPARING ||
+                       ((group->state == GROUP_COMPLETING || group->state == GROUP_STABLE) && unsynced);
     if (round && group->round_deadline_ns < next) next = group->round_deadline_ns;
-    /* A later deadline does not move the timer: it fires once too early and is set again, instead of at every heartbeat. */
+    /* A later deadline does not move the timer: it fires once too early and is set again, instead of at every
+     * heartbeat. */
     if (next == INT64_MAX || group->broker->stopping) io_timer_cancel(group->broker->world.executor, &group->timer);
-    else if (!group->timer.set || next < group->timer.at_ns) io_timer_set(group->broker->world.executor, &group->timer, next);
+    else if (!group->timer.set || next < group->timer.at_ns)
+        io_timer_set(group->broker->world.executor, &group->timer, next);
 }
 
 static void expire_pending(group_entry *group, int64_t now_ns) {
@@ -441,7 +464,8 @@ static void expire_pending(group_entry *group, int64_t now_ns) {
 
 /* Members whose session is over, and those that never asked for their assignment. */
 static void expire_members(group_entry *group, int64_t now_ns) {
-    const bool sync_over = (group->state == GROUP_COMPLETING || group->state == GROUP_STABLE) && group->round_deadline_ns <= now_ns;
+    const bool sync_over =
+        (group->state == GROUP_COMPLETING || group->state == GROUP_STABLE) && group->round_deadline_ns <= now_ns;
     bool gone = false;
     for (size_t i = group->member_count; i-- > 0;) {
         group_member *member = group->members[i];
@@ -468,7 +492,7 @@ static void timer_run(io_job *job) {
     broker_group_drop_if_unused(group);
 }
 
-/* ---- the registry ---------------------------------------------------------------------------------------------------- */
+/* ---- the registry ------------------------------------------------------------------------------------------------ */
 
 group_entry *broker_group_get(const broker_node *broker, weir_bytes id) { return weir_map_get(&broker->groups, id); }
 
@@ -478,7 +502,8 @@ group_entry *broker_group_make(broker_node *broker, weir_bytes id) {
     if (broker->group_count == BROKER_GROUPS_MAX) return NULL;
     if (broker->group_count == broker->group_capacity) {
         broker->group_capacity = broker->group_capacity ? broker->group_capacity * 2 : 16;
-        broker->group_list = weir_realloc(&broker->account, broker->group_list, sizeof(*broker->group_list) * broker->group_capacity);
+        broker->group_list =
+            weir_realloc(&broker->account, broker->group_list, sizeof(*broker->group_list) * broker->group_capacity);
     }
     group = weir_alloc(&broker->account, sizeof *group);
     group->broker = broker;
@@ -507,8 +532,9 @@ void broker_group_free(group_entry *group) {
 }
 
 void broker_group_drop_if_unused(group_entry *group) {
-    if (group->state != GROUP_EMPTY || group->member_count || group->pending_count || group->uses || group->offsets.count ||
-        group->generation > 0 || atomic_load(&group->timer_job.queued)) return;
+    if (group->state != GROUP_EMPTY || group->member_count || group->pending_count || group->uses ||
+        group->offsets.count || group->generation > 0 || atomic_load(&group->timer_job.queued))
+        return;
     broker_node *broker = group->broker;
     io_timer_cancel(broker->world.executor, &group->timer);
     weir_map_remove(&broker->groups, weir_bytes_text(group->id));
@@ -531,15 +557,18 @@ void broker_groups_stop(broker_node *broker) {
     }
 }
 
-/* ---- join ------------------------------------------------------------------------------------------------------------ */
+/* ---- join -------------------------------------------------------------------------------------------------------- */
 
 static broker_error judge_join(broker_node *broker, const broker_join *join, const group_entry *group) {
-    if (!broker_may(broker, join->principal, GUARD_READ, GUARD_GROUP, join->group)) return BROKER_GROUP_AUTHORIZATION_FAILED;
+    if (!broker_may(broker, join->principal, GUARD_READ, GUARD_GROUP, join->group))
+        return BROKER_GROUP_AUTHORIZATION_FAILED;
     if (broker->stopping) return BROKER_COORDINATOR_NOT_AVAILABLE;
     if (join->group.size == 0 || join->group.size > GROUP_ID_MAX) return BROKER_INVALID_GROUP_ID;
     if (join->session_timeout_ms < broker_property_i64(broker, "group.min.session.timeout.ms") ||
-        join->session_timeout_ms > broker_property_i64(broker, "group.max.session.timeout.ms")) return BROKER_INVALID_SESSION_TIMEOUT;
-    if (join->protocol_count == 0 || join->protocol_count > PROTOCOLS_MAX || join->protocol_type.size == 0) return BROKER_INCONSISTENT_GROUP_PROTOCOL;
+        join->session_timeout_ms > broker_property_i64(broker, "group.max.session.timeout.ms"))
+        return BROKER_INVALID_SESSION_TIMEOUT;
+    if (join->protocol_count == 0 || join->protocol_count > PROTOCOLS_MAX || join->protocol_type.size == 0)
+        return BROKER_INCONSISTENT_GROUP_PROTOCOL;
     if (join_bytes(join) + (group ? group_bytes(group) : 0) > GROUP_BYTES_MAX) return BROKER_GROUP_MAX_SIZE_REACHED;
     if (!group) return join->member_id.size > 0 ? BROKER_UNKNOWN_MEMBER_ID : BROKER_NONE;
     if (group->member_count == 0) return BROKER_NONE;
@@ -556,14 +585,15 @@ static void make_member_id(broker_node *broker, const broker_join *join, char *t
     const weir_bytes front = join->instance_id.data ? join->instance_id : join->client_id;
     const int front_size = front.size > 200 ? 200 : (int)front.size;
     snprintf(target, size, "%.*s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", front_size,
-             front.data ? (const char *)front.data : "", id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10],
-             id[11], id[12], id[13], id[14], id[15]);
+             front.data ? (const char *)front.data : "", id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8],
+             id[9], id[10], id[11], id[12], id[13], id[14], id[15]);
 }
 
 static void update_member(group_entry *group, group_member *member, const broker_join *join) {
     broker_node *broker = group->broker;
     member->session_timeout_ms = join->session_timeout_ms;
-    member->rebalance_timeout_ms = join->rebalance_timeout_ms > 0 ? join->rebalance_timeout_ms : join->session_timeout_ms;
+    member->rebalance_timeout_ms =
+        join->rebalance_timeout_ms > 0 ? join->rebalance_timeout_ms : join->session_timeout_ms;
     replace_text(broker, &member->client_id, join->client_id);
     replace_text(broker, &member->client_host, join->client_host);
     set_protocols(broker, member, join->protocols, join->protocol_count);
@@ -675,7 +705,7 @@ void broker_group_join(broker_node *broker, broker_join *join) {
     timer_update(group);
 }
 
-/* ---- sync ------------------------------------------------------------------------------------------------------------ */
+/* ---- sync -------------------------------------------------------------------------------------------------------- */
 
 static void tell_assignments(group_entry *group) {
     for (size_t i = 0; i < group->member_count; i++) {
@@ -726,17 +756,21 @@ static void take_assignments(group_entry *group, const broker_sync *sync) {
     broker_group_append_send(append, NULL, 0);
 }
 
-static broker_error judge_sync(broker_node *broker, const broker_sync *sync, group_entry **group, group_member **member) {
+static broker_error judge_sync(broker_node *broker, const broker_sync *sync, group_entry **group,
+                               group_member **member) {
     *group = NULL;
-    if (!broker_may(broker, sync->principal, GUARD_READ, GUARD_GROUP, sync->group)) return BROKER_GROUP_AUTHORIZATION_FAILED;
+    if (!broker_may(broker, sync->principal, GUARD_READ, GUARD_GROUP, sync->group))
+        return BROKER_GROUP_AUTHORIZATION_FAILED;
     if (broker->stopping) return BROKER_COORDINATOR_NOT_AVAILABLE;
     *group = broker_group_get(broker, sync->group);
     if (!*group) return BROKER_UNKNOWN_MEMBER_ID;
     const broker_error error = member_of(*group, sync->member_id, sync->instance_id, member);
     if (error != BROKER_NONE) return error;
     if (sync->generation != (*group)->generation) return BROKER_ILLEGAL_GENERATION;
-    if (sync->protocol_type.data && !text_equal((*group)->protocol_type, sync->protocol_type)) return BROKER_INCONSISTENT_GROUP_PROTOCOL;
-    if (sync->protocol.data && !text_equal((*group)->protocol, sync->protocol)) return BROKER_INCONSISTENT_GROUP_PROTOCOL;
+    if (sync->protocol_type.data && !text_equal((*group)->protocol_type, sync->protocol_type))
+        return BROKER_INCONSISTENT_GROUP_PROTOCOL;
+    if (sync->protocol.data && !text_equal((*group)->protocol, sync->protocol))
+        return BROKER_INCONSISTENT_GROUP_PROTOCOL;
     if ((*group)->state == GROUP_EMPTY) return BROKER_UNKNOWN_MEMBER_ID;
     size_t bytes = 0;
     for (size_t i = 0; i < sync->assignment_count; i++) bytes += sync->assignments[i].assignment.size;
@@ -768,10 +802,10 @@ void broker_group_sync(broker_node *broker, broker_sync *sync) {
     timer_update(group);
 }
 
-/* ---- heartbeat, leave ------------------------------------------------------------------------------------------------ */
+/* ---- heartbeat, leave -------------------------------------------------------------------------------------------- */
 
-broker_error broker_group_heartbeat(broker_node *broker, const guard_principal *principal, weir_bytes group_id, weir_bytes member_id,
-                                    weir_bytes instance_id, int32_t generation) {
+broker_error broker_group_heartbeat(broker_node *broker, const guard_principal *principal, weir_bytes group_id,
+                                    weir_bytes member_id, weir_bytes instance_id, int32_t generation) {
     if (!broker_may(broker, principal, GUARD_READ, GUARD_GROUP, group_id)) return BROKER_GROUP_AUTHORIZATION_FAILED;
     group_entry *group = broker_group_get(broker, group_id);
     if (!group) return BROKER_UNKNOWN_MEMBER_ID;
@@ -783,8 +817,8 @@ broker_error broker_group_heartbeat(broker_node *broker, const guard_principal *
     return group->state == GROUP_PREPARING ? BROKER_REBALANCE_IN_PROGRESS : BROKER_NONE;
 }
 
-broker_error broker_group_leave(broker_node *broker, const guard_principal *principal, weir_bytes group_id, weir_bytes member_id,
-                                weir_bytes instance_id) {
+broker_error broker_group_leave(broker_node *broker, const guard_principal *principal, weir_bytes group_id,
+                                weir_bytes member_id, weir_bytes instance_id) {
     if (!broker_may(broker, principal, GUARD_READ, GUARD_GROUP, group_id)) return BROKER_GROUP_AUTHORIZATION_FAILED;
     group_entry *group = broker_group_get(broker, group_id);
     if (!group) return BROKER_UNKNOWN_MEMBER_ID;
@@ -802,9 +836,10 @@ broker_error broker_group_leave(broker_node *broker, const guard_principal *prin
     return BROKER_NONE;
 }
 
-/* ---- commits and looking --------------------------------------------------------------------------------------------- */
+/* ---- commits and looking ----------------------------------------------------------------------------------------- */
 
-broker_error broker_group_commit_check(broker_node *broker, weir_bytes group_id, weir_bytes member_id, weir_bytes instance_id, int32_t generation) {
+broker_error broker_group_commit_check(broker_node *broker, weir_bytes group_id, weir_bytes member_id,
+                                       weir_bytes instance_id, int32_t generation) {
     group_entry *group = broker_group_get(broker, group_id);
     if (!group) return generation < 0 ? BROKER_NONE : BROKER_ILLEGAL_GENERATION;
     if (generation < 0 && group->state == GROUP_EMPTY) return BROKER_NONE; /* a simple consumer */
@@ -818,11 +853,12 @@ broker_error broker_group_commit_check(broker_node *broker, weir_bytes group_id,
 }
 
 static void describe(const group_entry *group, broker_group_info *info) {
-    *info = (broker_group_info){.group = weir_bytes_text(group->id),
-                                .state = broker_group_state_name(group),
-                                .protocol_type = weir_bytes_text(group->protocol_type ? group->protocol_type : ""),
-                                .protocol = weir_bytes_text(group->state == GROUP_STABLE && group->protocol ? group->protocol : ""),
-                                .member_count = group->member_count};
+    *info = (broker_group_info){
+        .group = weir_bytes_text(group->id),
+        .state = broker_group_state_name(group),
+        .protocol_type = weir_bytes_text(group->protocol_type ? group->protocol_type : ""),
+        .protocol = weir_bytes_text(group->state == GROUP_STABLE && group->protocol ? group->protocol : ""),
+        .member_count = group->member_count};
 }
 
 size_t broker_group_count(const broker_node *broker) { return broker->group_count; }
@@ -853,7 +889,7 @@ bool broker_group_member_at(const broker_node *broker, weir_bytes id, size_t ind
     return true;
 }
 
-/* ---- coming back from the log ---------------------------------------------------------------------------------------- */
+/* ---- coming back from the log ------------------------------------------------------------------------------------ */
 
 void broker_group_restore(group_entry *group, const wire_group_metadata_value *value) {
     broker_node *broker = group->broker;
@@ -869,8 +905,10 @@ void broker_group_restore(group_entry *group, const wire_group_metadata_value *v
         replace_text(broker, &member->client_id, stored->client_id);
         replace_text(broker, &member->client_host, stored->client_host);
         member->session_timeout_ms = stored->session_timeout;
-        member->rebalance_timeout_ms = stored->rebalance_timeout > 0 ? stored->rebalance_timeout : stored->session_timeout;
-        const broker_group_protocol protocol = {value->protocol.data ? value->protocol : weir_bytes_text(""), stored->subscription};
+        member->rebalance_timeout_ms =
+            stored->rebalance_timeout > 0 ? stored->rebalance_timeout : stored->session_timeout;
+        const broker_group_protocol protocol = {value->protocol.data ? value->protocol : weir_bytes_text(""),
+                                                stored->subscription};
         set_protocols(broker, member, &protocol, 1);
         set_assignment(broker, member, stored->assignment);
         member->synced = true;
@@ -881,7 +919,8 @@ void broker_group_restore(group_entry *group, const wire_group_metadata_value *v
 
 /* Members get a whole session to show that they are still there. */
 void broker_group_resume(group_entry *group) {
-    for (size_t i = 0; i < group->member_count; i++) group->members[i]->deadline_ns = later(group->broker, group->members[i]->session_timeout_ms);
+    for (size_t i = 0; i < group->member_count; i++)
+        group->members[i]->deadline_ns = later(group->broker, group->members[i]->session_timeout_ms);
     timer_update(group);
 }
 
@@ -891,4 +930,6 @@ void broker_group_forget(group_entry *group) {
     group->state = GROUP_EMPTY;
 }
 
-weir_bytes broker_group_member_subscription(const group_entry *group, const group_member *member) { return metadata_of(member, group->protocol); }
+weir_bytes broker_group_member_subscription(const group_entry *group, const group_member *member) {
+    return metadata_of(member, group->protocol);
+}

@@ -44,7 +44,8 @@ static bool fill_versions(kafka_request *request, wire_api_versions_response *re
     response->api_keys.items = wire_api_versions_response_version_new(&request->arena, ROW_COUNT);
     response->finalized_features.items = wire_api_versions_response_finalized_feature_key_new(&request->arena, 1);
     response->supported_features.items = wire_api_versions_response_supported_feature_key_new(&request->arena, 1);
-    if (!response->api_keys.items || !response->finalized_features.items || !response->supported_features.items) return false;
+    if (!response->api_keys.items || !response->finalized_features.items || !response->supported_features.items)
+        return false;
     for (size_t i = 0; i < ROW_COUNT; i++) {
         const wire_api *api = wire_api_of(rows[i].key);
         wire_api_versions_response_version *item = &response->api_keys.items[i];

@@ -7,7 +7,7 @@ static void conn_dispatch(kafka_conn *conn);
 static void conn_flush(kafka_conn *conn);
 static void conn_unpause(kafka_conn *conn);
 
-/* ---- requests -------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 void *kafka_alloc(kafka_request *request, size_t count, size_t size) {
     if (count > KAFKA_ARENA_BYTES_MAX / (size ? size : 1)) return NULL;
@@ -39,13 +39,15 @@ static void conn_free_if_over(kafka_conn *conn) {
 static void conn_close(kafka_conn *conn, const char *why) {
     if (conn->closing || !conn->io) return;
     conn->closing = true;
-    if (why) weir_trace(WEIR_INFO, "broker", "closing the connection of %s:%u: %s", conn->io->remote.host, conn->io->remote.port, why);
+    if (why)
+        weir_trace(WEIR_INFO, "broker", "closing the connection of %s:%u: %s", conn->io->remote.host,
+                   conn->io->remote.port, why);
     io_conn_close(conn->io);
 }
 
 void kafka_close(kafka_request *request, const char *why) { conn_close(request->conn, why); }
 
-/* ---- answers ----------------------------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 typedef struct answer_write {
     io_write write;
@@ -72,7 +74,8 @@ static size_t slices_of(const kafka_request *request, weir_bytes *slices) {
         if (gap->records.size) slices[count++] = gap->records;
         at = gap->at;
     }
-    if (request->output.size > at) slices[count++] = weir_bytes_of(request->output.data + at, request->output.size - at);
+    if (request->output.size > at)
+        slices[count++] = weir_bytes_of(request->output.data + at, request->output.size - at);
     return count;
 }
 
@@ -90,7 +93,8 @@ static bool request_send(kafka_request *request) {
         io_write *write = &writes[i].write;
         writes[i].request = request;
         write->sent = request_sent;
-        for (size_t s = i * SLICES_A_WRITE; s < count && write->part_count < SLICES_A_WRITE; s++) write->parts[write->part_count++] = slices[s];
+        for (size_t s = i * SLICES_A_WRITE; s < count && write->part_count < SLICES_A_WRITE; s++)
+            write->parts[write->part_count++] = slices[s];
         io_conn_write(conn->io, write);
     }
     return true;
@@ -121,7 +125,8 @@ static void request_answered(kafka_request *request) {
 }
 
 void kafka_respond(kafka_request *request, const void *response) {
-    const weir_status status = wire_encode_response(request->api, request->version, request->header.correlation_id, response, &request->output);
+    const weir_status status = wire_encode_response(request->api, request->version, request->header.correlation_id,
+                                                    response, &request->output);
     if (weir_failed(status)) {
         weir_trace(WEIR_ERROR, "broker", "an answer cannot be told: %s", status.text);
         weir_buffer_clear(&request->output);
@@ -138,9 +143,11 @@ void kafka_respond_gaps(kafka_request *request, const void *response, size_t gap
     if (!weir_failed(status)) {
         memset(front, 0, 9);
         weir_write_be32(front + 4, (uint32_t)request->header.correlation_id);
-        output->size += wire_response_header_version(request->api, request->version) > 0 ? 9 : 8; /* an empty tag section */
+        output->size +=
+            wire_response_header_version(request->api, request->version) > 0 ? 9 : 8; /* an empty tag section */
         const size_t start = output->size;
-        status = wire_encode_gaps((wire_message_id)request->api->response, request->version, response, output, request->gaps, gap_max, &request->gap_count);
+        status = wire_encode_gaps((wire_message_id)request->api->response, request->version, response, output,
+                                  request->gaps, gap_max, &request->gap_count);
         size_t total = output->size - 4;
         for (size_t i = 0; i < request->gap_count && !weir_failed(status); i++) {
             request->gaps[i].at += start;
@@ -180,7 +187,7 @@ int32_t kafka_advertised_port(const kafka_request *request) {
     return listener->advertise_port ? listener->advertise_port : listener->bound.port;
 }
 
-/* ---- dispatch ---------------------------------------------------------------------------------------------------------- */
+/* ---- dispatch ---------------------------------------------------------------------------------------------------- */
 
 static void request_run(kafka_request *request) {
     kafka_conn *conn = request->conn;
@@ -203,7 +210,8 @@ static void request_run(kafka_request *request) {
     }
     void *message = weir_arena_try(&request->arena, wire_messages[request->api->request].body->size);
     weir_status decoded = weir_fail(WEIR_NO_MEMORY, "no memory for a request");
-    if (message) decoded = wire_decode((wire_message_id)request->api->request, request->version, body, &request->arena, message);
+    if (message)
+        decoded = wire_decode((wire_message_id)request->api->request, request->version, body, &request->arena, message);
     if (!weir_failed(decoded) && handler(request, message)) return;
     conn_close(conn, weir_failed(decoded) ? decoded.text : "no memory for a request");
     kafka_respond_nothing(request);
@@ -236,7 +244,7 @@ static void conn_dispatch(kafka_conn *conn) {
     conn_free_if_over(conn);
 }
 
-/* ---- frames ------------------------------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
 
 static void conn_push(kafka_conn *conn) {
     broker_node *broker = conn->listener->broker;
@@ -281,7 +289,8 @@ static size_t conn_take(kafka_conn *conn, weir_bytes bytes) {
         }
         const size_t missing = conn->frame_size - conn->frame.size;
         const size_t size = missing < bytes.size - taken ? missing : bytes.size - taken;
-        weir_buffer_append(&conn->frame, bytes.data + taken, size); /* grows with what has come, not with what was announced */
+        weir_buffer_append(&conn->frame, bytes.data + taken,
+                           size); /* grows with what has come, not with what was announced */
         taken += size;
         if (conn->frame.overflowed) conn_close(conn, "no memory for its request");
         else if (conn->frame.size == conn->frame_size) {
@@ -339,7 +348,7 @@ static void conn_closed(void *protocol, weir_status why) {
     conn_dispatch(conn);
 }
 
-/* ---- listeners --------------------------------------------------------------------------------------------------------- */
+/* ---- listeners --------------------------------------------------------------------------------------------------- */
 
 static void refuse_data(void *protocol, weir_bytes bytes) { (void)protocol, (void)bytes; }
 static void refuse_closed(void *protocol, weir_status why) { (void)protocol, (void)why; }
@@ -365,19 +374,25 @@ static void listener_accept(void *arg, io_conn *io) {
     io->events = (io_conn_events){.on_data = conn_data, .on_closed = conn_closed, .protocol = conn};
 }
 
-static bool is_wildcard(const char *host) { return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || strcmp(host, "[::]") == 0; }
+static bool is_wildcard(const char *host) {
+    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || strcmp(host, "[::]") == 0;
+}
 
-weir_status broker_listen(broker_node *broker, const char *name, const char *host, uint16_t port, const char *advertise_host,
-                          uint16_t advertise_port, io_address *bound) {
+weir_status broker_listen(broker_node *broker, const char *name, const char *host, uint16_t port,
+                          const char *advertise_host, uint16_t advertise_port, io_address *bound) {
     if (advertise_host && !*advertise_host) advertise_host = NULL;
     if (advertise_host && is_wildcard(advertise_host)) {
-        return weir_fail(WEIR_INVALID, "listener %s: advertise=%s is no address that a client could connect to; name a host", name, advertise_host);
+        return weir_fail(WEIR_INVALID,
+                         "listener %s: advertise=%s is no address that a client could connect to; name a host", name,
+                         advertise_host);
     }
-    if (broker->listener_count == BROKER_LISTENERS_MAX) return weir_fail(WEIR_FULL, "listener %s: at most %d listeners", name, BROKER_LISTENERS_MAX);
+    if (broker->listener_count == BROKER_LISTENERS_MAX)
+        return weir_fail(WEIR_FULL, "listener %s: at most %d listeners", name, BROKER_LISTENERS_MAX);
     kafka_listener *listener = weir_alloc(&broker->account, sizeof *listener);
     listener->broker = broker;
-    const weir_status status = broker->world.network->listen(broker->world.network, broker->lane, host, port, listener_accept, listener,
-                                                             &listener->socket, &listener->bound);
+    const weir_status status =
+        broker->world.network->listen(broker->world.network, broker->lane, host, port, listener_accept, listener,
+                                      &listener->socket, &listener->bound);
     if (weir_failed(status)) {
         weir_free(&broker->account, listener);
         return weir_context(status, "listener %s", name);

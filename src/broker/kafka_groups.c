@@ -13,15 +13,17 @@ static void fail_memory(kafka_request *request) {
 /* Old versions cannot say null. */
 static weir_bytes never_null(weir_bytes text) { return text.data ? text : weir_bytes_text(""); }
 
-/* ---- FindCoordinator --------------------------------------------------------------------------------------------------- */
+/* ---- FindCoordinator --------------------------------------------------------------------------------------------- */
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, BATCH_VERSION = 4 };
 
 static broker_error judge_coordinator(const kafka_request *request, int8_t key_type, weir_bytes key) {
     const broker_node *broker = request->broker;
-    if (key_type == KEY_TRANSACTION) return BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED; /* fatal for the client, until there are transactions */
+    if (key_type == KEY_TRANSACTION)
+        return BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED; /* fatal for the client, until there are transactions */
     if (key_type != KEY_GROUP) return BROKER_INVALID_REQUEST;
-    return broker_may(broker, request->principal, GUARD_DESCRIBE, GUARD_GROUP, key) ? BROKER_NONE : BROKER_GROUP_AUTHORIZATION_FAILED;
+    return broker_may(broker, request->principal, GUARD_DESCRIBE, GUARD_GROUP, key) ? BROKER_NONE
+                                                                                    : BROKER_GROUP_AUTHORIZATION_FAILED;
 }
 
 bool kafka_find_coordinator(kafka_request *request, const void *data) {
@@ -61,7 +63,7 @@ bool kafka_find_coordinator(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- JoinGroup --------------------------------------------------------------------------------------------------------- */
+/* ---- JoinGroup --------------------------------------------------------------------------------------------------- */
 
 typedef struct join_call {
     kafka_request *request;
@@ -102,9 +104,11 @@ bool kafka_join_group(kafka_request *request, const void *data) {
     const size_t count = kafka_count(message->protocols);
     broker_group_protocol *protocols = kafka_array(request, broker_group_protocol, count);
     if (!call || !protocols) return false;
-    for (size_t i = 0; i < count; i++) protocols[i] = (broker_group_protocol){message->protocols.items[i].name, message->protocols.items[i].metadata};
+    for (size_t i = 0; i < count; i++)
+        protocols[i] = (broker_group_protocol){message->protocols.items[i].name, message->protocols.items[i].metadata};
     call->request = request;
-    snprintf(call->client_host, sizeof call->client_host, "/%s", request->conn->io ? request->conn->io->remote.host : "");
+    snprintf(call->client_host, sizeof call->client_host, "/%s",
+             request->conn->io ? request->conn->io->remote.host : "");
     call->join = (broker_join){.principal = request->principal,
                                .group = message->group_id,
                                .member_id = message->member_id,
@@ -123,7 +127,7 @@ bool kafka_join_group(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- SyncGroup --------------------------------------------------------------------------------------------------------- */
+/* ---- SyncGroup --------------------------------------------------------------------------------------------------- */
 
 typedef struct sync_call {
     kafka_request *request;
@@ -147,7 +151,9 @@ bool kafka_sync_group(kafka_request *request, const void *data) {
     const size_t count = kafka_count(message->assignments);
     broker_assignment *assignments = kafka_array(request, broker_assignment, count);
     if (!call || !assignments) return false;
-    for (size_t i = 0; i < count; i++) assignments[i] = (broker_assignment){message->assignments.items[i].member_id, message->assignments.items[i].assignment};
+    for (size_t i = 0; i < count; i++)
+        assignments[i] =
+            (broker_assignment){message->assignments.items[i].member_id, message->assignments.items[i].assignment};
     call->request = request;
     call->sync = (broker_sync){.principal = request->principal,
                                .group = message->group_id,
@@ -163,14 +169,15 @@ bool kafka_sync_group(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- Heartbeat, LeaveGroup --------------------------------------------------------------------------------------------- */
+/* ---- Heartbeat, LeaveGroup --------------------------------------------------------------------------------------- */
 
 bool kafka_heartbeat(kafka_request *request, const void *data) {
     const wire_heartbeat_request *message = data;
     wire_heartbeat_response response;
     wire_heartbeat_response_init(&response);
-    response.error_code = (int16_t)broker_group_heartbeat(request->broker, request->principal, message->group_id, message->member_id,
-                                                          message->group_instance_id, message->generation_id);
+    response.error_code =
+        (int16_t)broker_group_heartbeat(request->broker, request->principal, message->group_id, message->member_id,
+                                        message->group_instance_id, message->generation_id);
     kafka_respond(request, &response);
     return true;
 }
@@ -181,7 +188,8 @@ bool kafka_leave_group(kafka_request *request, const void *data) {
     wire_leave_group_response response;
     wire_leave_group_response_init(&response);
     if (request->version < 3) {
-        response.error_code = (int16_t)broker_group_leave(broker, request->principal, message->group_id, message->member_id, (weir_bytes){0});
+        response.error_code = (int16_t)broker_group_leave(broker, request->principal, message->group_id,
+                                                          message->member_id, (weir_bytes){0});
         kafka_respond(request, &response);
         return true;
     }
@@ -193,14 +201,14 @@ bool kafka_leave_group(kafka_request *request, const void *data) {
         const wire_leave_group_request_member_identity *member = &message->members.items[i];
         response.members.items[i].member_id = member->member_id;
         response.members.items[i].group_instance_id = member->group_instance_id;
-        response.members.items[i].error_code =
-            (int16_t)broker_group_leave(broker, request->principal, message->group_id, member->member_id, member->group_instance_id);
+        response.members.items[i].error_code = (int16_t)broker_group_leave(
+            broker, request->principal, message->group_id, member->member_id, member->group_instance_id);
     }
     kafka_respond(request, &response);
     return true;
 }
 
-/* ---- OffsetCommit ------------------------------------------------------------------------------------------------------ */
+/* ---- OffsetCommit ------------------------------------------------------------------------------------------------ */
 
 typedef struct commit_call {
     kafka_request *request;
@@ -274,7 +282,7 @@ bool kafka_offset_commit(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- OffsetFetch ------------------------------------------------------------------------------------------------------- */
+/* ---- OffsetFetch ------------------------------------------------------------------------------------------------- */
 
 enum { FETCH_GROUPS_VERSION = 8, FETCH_IDS_VERSION = 10 };
 
@@ -313,7 +321,8 @@ static bool collect_topics(kafka_request *request, weir_bytes group, topic_names
     return true;
 }
 
-static bool fill_partition_list(kafka_request *request, weir_bytes group, weir_bytes topic, size_t count, wire_int32_array *partitions) {
+static bool fill_partition_list(kafka_request *request, weir_bytes group, weir_bytes topic, size_t count,
+                                wire_int32_array *partitions) {
     partitions->items = kafka_array(request, int32_t, count);
     if (!partitions->items) return false;
     size_t at = 0;
@@ -324,14 +333,15 @@ static bool fill_partition_list(kafka_request *request, weir_bytes group, weir_b
     return true;
 }
 
-static bool fetch_old_topic(kafka_request *request, weir_bytes group, weir_bytes name, const wire_int32_array *asked, broker_error error,
-                            wire_offset_fetch_response_topic *topic) {
+static bool fetch_old_topic(kafka_request *request, weir_bytes group, weir_bytes name, const wire_int32_array *asked,
+                            broker_error error, wire_offset_fetch_response_topic *topic) {
     topic->name = name;
     topic->partitions.items = wire_offset_fetch_response_partition_new(&request->arena, asked->count);
     if (!topic->partitions.items && asked->count) return false;
     topic->partitions.count = asked->count;
     for (int32_t p = 0; p < asked->count; p++) {
-        const fetched_offset found = error == BROKER_NONE ? offset_of(request->broker, group, name, asked->items[p]) : (fetched_offset){-1, -1, weir_bytes_text("")};
+        const fetched_offset found = error == BROKER_NONE ? offset_of(request->broker, group, name, asked->items[p])
+                                                          : (fetched_offset){-1, -1, weir_bytes_text("")};
         wire_offset_fetch_response_partition *item = &topic->partitions.items[p];
         item->partition_index = asked->items[p];
         item->committed_offset = found.offset;
@@ -358,15 +368,19 @@ static bool offset_fetch_old(kafka_request *request, const wire_offset_fetch_req
         wire_int32_array partitions;
         const weir_bytes name = all ? topics.names[t] : message->topics.items[t].name;
         if (all && !fill_partition_list(request, message->group_id, name, topics.counts[t], &partitions)) return false;
-        if (!fetch_old_topic(request, message->group_id, name, all ? &partitions : &message->topics.items[t].partition_indexes, error, &response.topics.items[t])) return false;
+        if (!fetch_old_topic(request, message->group_id, name,
+                             all ? &partitions : &message->topics.items[t].partition_indexes, error,
+                             &response.topics.items[t]))
+            return false;
     }
     kafka_respond(request, &response);
     return true;
 }
 
-static bool fetch_topic(kafka_request *request, weir_bytes group, weir_bytes name, const wire_uuid *id, const wire_int32_array *asked,
-                        wire_offset_fetch_response_topics *topic) {
-    const broker_topic *known = name.data ? broker_topic_find(request->broker, name) : broker_topic_find_id(request->broker, id->bytes);
+static bool fetch_topic(kafka_request *request, weir_bytes group, weir_bytes name, const wire_uuid *id,
+                        const wire_int32_array *asked, wire_offset_fetch_response_topics *topic) {
+    const broker_topic *known =
+        name.data ? broker_topic_find(request->broker, name) : broker_topic_find_id(request->broker, id->bytes);
     const bool by_id = request->version >= FETCH_IDS_VERSION;
     const broker_error error = by_id && !known ? BROKER_UNKNOWN_TOPIC_ID : BROKER_NONE;
     if (!name.data && known) name = weir_bytes_text(known->name);
@@ -388,7 +402,8 @@ static bool fetch_topic(kafka_request *request, weir_bytes group, weir_bytes nam
     return true;
 }
 
-static bool fetch_group(kafka_request *request, const wire_offset_fetch_request_group *asked, wire_offset_fetch_response_group *group) {
+static bool fetch_group(kafka_request *request, const wire_offset_fetch_request_group *asked,
+                        wire_offset_fetch_response_group *group) {
     const bool by_id = request->version >= FETCH_IDS_VERSION;
     group->group_id = asked->group_id;
     const broker_error error = broker_offsets_readable(request->broker, request->principal, asked->group_id);
@@ -404,11 +419,14 @@ static bool fetch_group(kafka_request *request, const wire_offset_fetch_request_
         wire_offset_fetch_response_topics *topic = &group->topics.items[group->topics.count++];
         if (all) {
             wire_int32_array partitions;
-            if (!fill_partition_list(request, asked->group_id, topics.names[t], topics.counts[t], &partitions)) return false;
+            if (!fill_partition_list(request, asked->group_id, topics.names[t], topics.counts[t], &partitions))
+                return false;
             if (!fetch_topic(request, asked->group_id, topics.names[t], NULL, &partitions, topic)) return false;
         } else {
             const wire_offset_fetch_request_topics *one = &asked->topics.items[t];
-            if (!fetch_topic(request, asked->group_id, by_id ? (weir_bytes){0} : one->name, &one->topic_id, &one->partition_indexes, topic)) return false;
+            if (!fetch_topic(request, asked->group_id, by_id ? (weir_bytes){0} : one->name, &one->topic_id,
+                             &one->partition_indexes, topic))
+                return false;
         }
     }
     return true;
@@ -430,11 +448,13 @@ bool kafka_offset_fetch(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- ListGroups, DescribeGroups, DeleteGroups -------------------------------------------------------------------------- */
+/* ---- ListGroups, DescribeGroups, DeleteGroups -------------------------------------------------------------------- */
 
 static bool in_filter(const wire_string_array *filter, weir_bytes value) {
     for (int32_t i = 0; i < filter->count; i++) {
-        if (filter->items[i].size == value.size && strncasecmp((const char *)filter->items[i].data, (const char *)value.data, value.size) == 0) return true;
+        if (filter->items[i].size == value.size &&
+            strncasecmp((const char *)filter->items[i].data, (const char *)value.data, value.size) == 0)
+            return true;
     }
     return filter->count <= 0;
 }
@@ -451,7 +471,9 @@ bool kafka_list_groups(kafka_request *request, const void *data) {
         broker_group_info info;
         broker_group_at(broker, i, &info);
         if (!broker_may(broker, request->principal, GUARD_DESCRIBE, GUARD_GROUP, info.group)) continue;
-        if (!in_filter(&message->states_filter, weir_bytes_text(info.state)) || !in_filter(&message->types_filter, weir_bytes_text("classic"))) continue;
+        if (!in_filter(&message->states_filter, weir_bytes_text(info.state)) ||
+            !in_filter(&message->types_filter, weir_bytes_text("classic")))
+            continue;
         wire_list_groups_response_listed_group *item = &response.groups.items[response.groups.count++];
         item->group_id = info.group;
         item->protocol_type = info.protocol_type;
@@ -462,7 +484,8 @@ bool kafka_list_groups(kafka_request *request, const void *data) {
     return true;
 }
 
-static bool describe_group(kafka_request *request, weir_bytes id, bool with_operations, wire_describe_groups_response_described_group *item) {
+static bool describe_group(kafka_request *request, weir_bytes id, bool with_operations,
+                           wire_describe_groups_response_described_group *item) {
     broker_node *broker = request->broker;
     broker_group_info info;
     item->group_id = id;
@@ -470,7 +493,8 @@ static bool describe_group(kafka_request *request, weir_bytes id, bool with_oper
         item->error_code = BROKER_GROUP_AUTHORIZATION_FAILED;
         return true;
     }
-    if (with_operations) item->authorized_operations = guard_operations(broker->authoriser, request->principal, GUARD_GROUP, id);
+    if (with_operations)
+        item->authorized_operations = guard_operations(broker->authoriser, request->principal, GUARD_GROUP, id);
     if (!broker_group_describe(broker, id, &info)) {
         item->group_state = weir_bytes_text("Dead");
         if (request->version >= 6) item->error_code = BROKER_GROUP_ID_NOT_FOUND; /* KIP-1043 */
@@ -479,7 +503,8 @@ static bool describe_group(kafka_request *request, weir_bytes id, bool with_oper
     item->group_state = weir_bytes_text(info.state);
     item->protocol_type = info.protocol_type;
     item->protocol_data = info.protocol;
-    item->members.items = wire_describe_groups_response_described_group_member_new(&request->arena, (int32_t)info.member_count);
+    item->members.items =
+        wire_describe_groups_response_described_group_member_new(&request->arena, (int32_t)info.member_count);
     if (!item->members.items && info.member_count) return false;
     item->members.count = (int32_t)info.member_count;
     for (size_t i = 0; i < info.member_count; i++) {
@@ -505,7 +530,9 @@ bool kafka_describe_groups(kafka_request *request, const void *data) {
     if (!response.groups.items && count) return false;
     response.groups.count = (int32_t)count;
     for (size_t i = 0; i < count; i++) {
-        if (!describe_group(request, message->groups.items[i], message->include_authorized_operations, &response.groups.items[i])) return false;
+        if (!describe_group(request, message->groups.items[i], message->include_authorized_operations,
+                            &response.groups.items[i]))
+            return false;
     }
     kafka_respond(request, &response);
     return true;
@@ -526,7 +553,8 @@ static bool delete_answer(delete_call *call) {
     kafka_request *request = call->request;
     wire_delete_groups_response response;
     wire_delete_groups_response_init(&response);
-    response.results.items = wire_delete_groups_response_deletable_group_result_new(&request->arena, (int32_t)call->count);
+    response.results.items =
+        wire_delete_groups_response_deletable_group_result_new(&request->arena, (int32_t)call->count);
     if (!response.results.items && call->count) return false;
     response.results.count = (int32_t)call->count;
     for (size_t i = 0; i < call->count; i++) {
@@ -554,7 +582,8 @@ bool kafka_delete_groups(kafka_request *request, const void *data) {
     call->waiting = call->count + 1;
     for (size_t i = 0; i < call->count; i++) {
         call->items[i].call = call;
-        call->items[i].del = (broker_group_delete){.principal = request->principal, .group = message->groups_names.items[i], .done = delete_done};
+        call->items[i].del = (broker_group_delete){
+            .principal = request->principal, .group = message->groups_names.items[i], .done = delete_done};
         broker_groups_delete(request->broker, &call->items[i].del);
     }
     delete_release(call);

@@ -1,5 +1,5 @@
-/* The Kafka doors, inside: a connection takes frames off its socket, a request carries one of them to its handler and its
- * answer back, in order.
+/* The Kafka doors, inside: a connection takes frames off its socket, a request carries one of them to its handler and
+ * its answer back, in order.
  *
  * As Kafka, a connection works on one request at a time, with one exception that pipelining producers live from: a
  * produce may begin when the ones before it are in the log, before they are durable.
@@ -79,7 +79,9 @@ int32_t kafka_advertised_port(const kafka_request *request);
 void *kafka_alloc(kafka_request *request, size_t count, size_t size) WEIR_MUST_USE;
 #define kafka_array(request, type, count) ((type *)kafka_alloc((request), (size_t)(count), sizeof(type)))
 /* Kafka's error text field: null when there is none. */
-static inline weir_bytes kafka_text(const char *text) { return text && *text ? weir_bytes_text(text) : (weir_bytes){0}; }
+static inline weir_bytes kafka_text(const char *text) {
+    return text && *text ? weir_bytes_text(text) : (weir_bytes){0};
+}
 /* The wire has counts as int32 and -1 for null. */
 #define kafka_count(array) ((array).count > 0 ? (size_t)(array).count : 0)
 

@@ -1,7 +1,7 @@
 /* Produce, Fetch, ListOffsets, OffsetForLeaderEpoch, InitProducerId. */
 #include "broker/kafka_int.h"
 
-/* ---- Produce ----------------------------------------------------------------------------------------------------------- */
+/* ---- Produce ----------------------------------------------------------------------------------------------------- */
 
 enum { PRODUCE_ZSTD_VERSION = 7, FETCH_ZSTD_VERSION = 10, FETCH_ID_VERSION = 13 };
 
@@ -24,7 +24,8 @@ static bool fill_produced(const produce_call *call, wire_produce_response *respo
         topic->name = asked->name;
         topic->topic_id = asked->topic_id;
         const size_t count = kafka_count(asked->partition_data);
-        topic->partition_responses.items = wire_produce_response_partition_produce_response_new(&request->arena, (int32_t)count);
+        topic->partition_responses.items =
+            wire_produce_response_partition_produce_response_new(&request->arena, (int32_t)count);
         if (!topic->partition_responses.items && count) return false;
         topic->partition_responses.count = (int32_t)count;
         for (size_t p = 0; p < count; p++, part++) {
@@ -59,11 +60,14 @@ static void produce_done(broker_produce *produce) {
     }
 }
 
-static void produce_appended(broker_produce *produce) { kafka_request_appended(io_owner(produce, produce_call, produce)->request); }
+static void produce_appended(broker_produce *produce) {
+    kafka_request_appended(io_owner(produce, produce_call, produce)->request);
+}
 
 static size_t produce_parts(const wire_produce_request *message) {
     size_t count = 0;
-    for (int32_t i = 0; i < message->topic_data.count; i++) count += kafka_count(message->topic_data.items[i].partition_data);
+    for (int32_t i = 0; i < message->topic_data.count; i++)
+        count += kafka_count(message->topic_data.items[i].partition_data);
     return count;
 }
 
@@ -103,7 +107,7 @@ bool kafka_produce(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- Fetch ------------------------------------------------------------------------------------------------------------- */
+/* ---- Fetch ------------------------------------------------------------------------------------------------------- */
 
 typedef struct fetch_call {
     kafka_request *request;
@@ -223,7 +227,7 @@ bool kafka_fetch(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- ListOffsets ------------------------------------------------------------------------------------------------------- */
+/* ---- ListOffsets ------------------------------------------------------------------------------------------------- */
 
 typedef struct list_call list_call;
 typedef struct list_item {
@@ -303,14 +307,15 @@ bool kafka_list_offsets(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- OffsetForLeaderEpoch ---------------------------------------------------------------------------------------------- */
+/* ---- OffsetForLeaderEpoch ---------------------------------------------------------------------------------------- */
 
 bool kafka_offset_for_leader_epoch(kafka_request *request, const void *data) {
     const wire_offset_for_leader_epoch_request *message = data;
     wire_offset_for_leader_epoch_response response;
     wire_offset_for_leader_epoch_response_init(&response);
     const size_t topic_count = kafka_count(message->topics);
-    response.topics.items = wire_offset_for_leader_epoch_response_topic_result_new(&request->arena, (int32_t)topic_count);
+    response.topics.items =
+        wire_offset_for_leader_epoch_response_topic_result_new(&request->arena, (int32_t)topic_count);
     if (!response.topics.items && topic_count) return false;
     response.topics.count = (int32_t)topic_count;
     for (size_t t = 0; t < topic_count; t++) {
@@ -318,7 +323,8 @@ bool kafka_offset_for_leader_epoch(kafka_request *request, const void *data) {
         wire_offset_for_leader_epoch_response_topic_result *topic = &response.topics.items[t];
         const size_t count = kafka_count(asked->partitions);
         topic->topic = asked->topic;
-        topic->partitions.items = wire_offset_for_leader_epoch_response_epoch_end_offset_new(&request->arena, (int32_t)count);
+        topic->partitions.items =
+            wire_offset_for_leader_epoch_response_epoch_end_offset_new(&request->arena, (int32_t)count);
         if (!topic->partitions.items && count) return false;
         topic->partitions.count = (int32_t)count;
         for (size_t p = 0; p < count; p++) {
@@ -326,15 +332,16 @@ bool kafka_offset_for_leader_epoch(kafka_request *request, const void *data) {
             wire_offset_for_leader_epoch_response_epoch_end_offset *target = &topic->partitions.items[p];
             const broker_target partition = {.topic = asked->topic, .partition = one->partition};
             target->partition = one->partition;
-            target->error_code = (int16_t)broker_epoch_end(request->broker, request->principal, &partition, one->current_leader_epoch,
-                                                           one->leader_epoch, &target->leader_epoch, &target->end_offset);
+            target->error_code =
+                (int16_t)broker_epoch_end(request->broker, request->principal, &partition, one->current_leader_epoch,
+                                          one->leader_epoch, &target->leader_epoch, &target->end_offset);
         }
     }
     kafka_respond(request, &response);
     return true;
 }
 
-/* ---- InitProducerId ---------------------------------------------------------------------------------------------------- */
+/* ---- InitProducerId ---------------------------------------------------------------------------------------------- */
 
 typedef struct producer_call {
     kafka_request *request;

@@ -6,14 +6,18 @@
 
 static broker_error topic_error(const kafka_request *request, const broker_topic *topic, weir_bytes name) {
     const weir_bytes asked = topic ? weir_bytes_text(topic->name) : name;
-    if (!broker_may(request->broker, request->principal, GUARD_DESCRIBE, GUARD_TOPIC, asked)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
+    if (!broker_may(request->broker, request->principal, GUARD_DESCRIBE, GUARD_TOPIC, asked))
+        return BROKER_TOPIC_AUTHORIZATION_FAILED;
     if (topic) return BROKER_NONE;
-    return weir_failed(broker_topic_name_check(name)) ? BROKER_INVALID_TOPIC_EXCEPTION : BROKER_UNKNOWN_TOPIC_OR_PARTITION;
+    return weir_failed(broker_topic_name_check(name)) ? BROKER_INVALID_TOPIC_EXCEPTION
+                                                      : BROKER_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-static int32_t leader_epoch_of(const broker_topic *topic, int32_t partition) { return log_leader_epoch(((const topic_entry *)topic)->logs[partition]); }
+static int32_t leader_epoch_of(const broker_topic *topic, int32_t partition) {
+    return log_leader_epoch(((const topic_entry *)topic)->logs[partition]);
+}
 
-/* ---- Metadata ---------------------------------------------------------------------------------------------------------- */
+/* ---- Metadata ---------------------------------------------------------------------------------------------------- */
 
 typedef struct metadata_call {
     kafka_request *request;
@@ -42,7 +46,8 @@ static bool fill_partitions(metadata_call *call, const broker_topic *topic, wire
     return true;
 }
 
-static bool fill_topic(metadata_call *call, const broker_topic *topic, const wire_metadata_request_topic *asked, wire_metadata_response_topic *item) {
+static bool fill_topic(metadata_call *call, const broker_topic *topic, const wire_metadata_request_topic *asked,
+                       wire_metadata_response_topic *item) {
     kafka_request *request = call->request;
     const bool by_id = asked && !asked->name.data;
     broker_error error = topic_error(request, topic, asked ? asked->name : (weir_bytes){0});
@@ -59,7 +64,8 @@ static bool fill_topic(metadata_call *call, const broker_topic *topic, const wir
     memcpy(item->topic_id.bytes, topic->id, 16);
     item->is_internal = topic->internal;
     if (call->message->include_topic_authorized_operations) {
-        item->topic_authorized_operations = guard_operations(request->broker->authoriser, request->principal, GUARD_TOPIC, item->name);
+        item->topic_authorized_operations =
+            guard_operations(request->broker->authoriser, request->principal, GUARD_TOPIC, item->name);
     }
     return fill_partitions(call, topic, item);
 }
@@ -72,7 +78,9 @@ static bool fill_topics(metadata_call *call, wire_metadata_response *response) {
     if (!response->topics.items && count) return false;
     for (size_t i = 0; i < count; i++) {
         const wire_metadata_request_topic *asked = all ? NULL : &call->message->topics.items[i];
-        const broker_topic *topic = all ? broker_topic_at(broker, i) : asked->name.data ? broker_topic_find(broker, asked->name) : broker_topic_find_id(broker, asked->topic_id.bytes);
+        const broker_topic *topic = all                ? broker_topic_at(broker, i)
+                                    : asked->name.data ? broker_topic_find(broker, asked->name)
+                                                       : broker_topic_find_id(broker, asked->topic_id.bytes);
         /* What may not be described is not there for whoever asks for all. */
         if (all && topic_error(call->request, topic, (weir_bytes){0}) != BROKER_NONE) continue;
         if (!fill_topic(call, topic, asked, &response->topics.items[response->topics.count++])) return false;
@@ -94,7 +102,8 @@ static bool metadata_answer(metadata_call *call) {
     response.cluster_id = weir_bytes_text(broker->cluster_id);
     response.controller_id = broker->node_id;
     if (call->message->include_cluster_authorized_operations) {
-        response.cluster_authorized_operations = guard_operations(broker->authoriser, request->principal, GUARD_CLUSTER, weir_bytes_text("kafka-cluster"));
+        response.cluster_authorized_operations =
+            guard_operations(broker->authoriser, request->principal, GUARD_CLUSTER, weir_bytes_text("kafka-cluster"));
     }
     if (!fill_topics(call, &response)) return false;
     kafka_respond(request, &response);
@@ -118,7 +127,11 @@ static bool metadata_step(metadata_call *call) {
     while (may_create && call->next_create < call->message->topics.count) {
         const weir_bytes name = call->message->topics.items[call->next_create++].name;
         if (!name.data || broker_topic_find(broker, name) || weir_failed(broker_topic_name_check(name))) continue;
-        call->create = (broker_create_topic){.principal = call->request->principal, .name = name, .partition_count = -1, .replication_factor = -1, .done = metadata_created};
+        call->create = (broker_create_topic){.principal = call->request->principal,
+                                             .name = name,
+                                             .partition_count = -1,
+                                             .replication_factor = -1,
+                                             .done = metadata_created};
         broker_topic_create(broker, &call->create);
         return true;
     }
@@ -134,7 +147,7 @@ bool kafka_metadata(kafka_request *request, const void *message) {
     return metadata_step(call);
 }
 
-/* ---- CreateTopics ------------------------------------------------------------------------------------------------------ */
+/* ---- CreateTopics ------------------------------------------------------------------------------------------------ */
 
 typedef struct create_call create_call;
 typedef struct create_item {
@@ -147,7 +160,8 @@ struct create_call {
     size_t count, waiting;
 };
 
-static bool fill_configs(kafka_request *request, const char *name, wire_create_topics_response_creatable_topic_result *item) {
+static bool fill_configs(kafka_request *request, const char *name,
+                         wire_create_topics_response_creatable_topic_result *item) {
     const broker_topic *topic = broker_topic_find(request->broker, weir_bytes_text(name));
     if (!topic) return true;
     const size_t count = broker_topic_config_count();
@@ -168,7 +182,8 @@ static bool create_answer(create_call *call) {
     kafka_request *request = call->request;
     wire_create_topics_response response;
     wire_create_topics_response_init(&response);
-    response.topics.items = wire_create_topics_response_creatable_topic_result_new(&request->arena, (int32_t)call->count);
+    response.topics.items =
+        wire_create_topics_response_creatable_topic_result_new(&request->arena, (int32_t)call->count);
     if (!response.topics.items && call->count) return false;
     response.topics.count = (int32_t)call->count;
     for (size_t i = 0; i < call->count; i++) {
@@ -176,7 +191,9 @@ static bool create_answer(create_call *call) {
         wire_create_topics_response_creatable_topic_result *item = &response.topics.items[i];
         item->name = create->name;
         item->error_code = (int16_t)create->error;
-        item->error_message = kafka_text(create->message[0] ? create->message : create->error != BROKER_NONE ? broker_error_about(create->error) : NULL);
+        item->error_message = kafka_text(create->message[0]             ? create->message
+                                         : create->error != BROKER_NONE ? broker_error_about(create->error)
+                                                                        : NULL);
         if (create->error != BROKER_NONE) continue;
         memcpy(item->topic_id.bytes, create->topic_id, 16);
         item->num_partitions = create->partitions;
@@ -198,7 +215,9 @@ static void create_release(create_call *call) {
 static void create_done(broker_create_topic *create) { create_release(io_owner(create, create_item, create)->call); }
 
 /* Replica assignments must name this node alone; they then say how many partitions there are. */
-static broker_error judge_assignments(const kafka_request *request, const wire_create_topics_request_creatable_topic *asked, broker_create_topic *create) {
+static broker_error judge_assignments(const kafka_request *request,
+                                      const wire_create_topics_request_creatable_topic *asked,
+                                      broker_create_topic *create) {
     const int32_t count = (int32_t)kafka_count(asked->assignments);
     if (count == 0) return BROKER_NONE;
     if (asked->num_partitions != -1 || asked->replication_factor != -1) return BROKER_INVALID_REQUEST;
@@ -206,8 +225,10 @@ static broker_error judge_assignments(const kafka_request *request, const wire_c
     bool seen[BROKER_TOPIC_PARTITIONS_MAX] = {false};
     for (int32_t i = 0; i < count; i++) {
         const wire_create_topics_request_creatable_replica_assignment *one = &asked->assignments.items[i];
-        if (one->partition_index < 0 || one->partition_index >= count || seen[one->partition_index]) return BROKER_INVALID_REPLICA_ASSIGNMENT;
-        if (one->broker_ids.count != 1 || one->broker_ids.items[0] != request->broker->node_id) return BROKER_INVALID_REPLICA_ASSIGNMENT;
+        if (one->partition_index < 0 || one->partition_index >= count || seen[one->partition_index])
+            return BROKER_INVALID_REPLICA_ASSIGNMENT;
+        if (one->broker_ids.count != 1 || one->broker_ids.items[0] != request->broker->node_id)
+            return BROKER_INVALID_REPLICA_ASSIGNMENT;
         seen[one->partition_index] = true;
     }
     create->partition_count = count;
@@ -220,7 +241,8 @@ static const char *text_of(kafka_request *request, weir_bytes bytes) {
     return text;
 }
 
-static bool fill_create(kafka_request *request, const wire_create_topics_request_creatable_topic *asked, bool validate_only, broker_create_topic *create) {
+static bool fill_create(kafka_request *request, const wire_create_topics_request_creatable_topic *asked,
+                        bool validate_only, broker_create_topic *create) {
     const size_t count = kafka_count(asked->configs);
     weir_setting *settings = kafka_array(request, weir_setting, count);
     if (!settings) return false;
@@ -251,7 +273,8 @@ bool kafka_create_topics(kafka_request *request, const void *data) {
     if (!call->items) return false;
     for (size_t i = 0; i < call->count; i++) {
         call->items[i].call = call;
-        if (!fill_create(request, &message->topics.items[i], message->validate_only, &call->items[i].create)) return false;
+        if (!fill_create(request, &message->topics.items[i], message->validate_only, &call->items[i].create))
+            return false;
     }
     call->waiting = 1; /* this loop */
     for (size_t i = 0; i < call->count; i++) {
@@ -266,7 +289,7 @@ bool kafka_create_topics(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- DeleteTopics ------------------------------------------------------------------------------------------------------ */
+/* ---- DeleteTopics ------------------------------------------------------------------------------------------------ */
 
 typedef struct delete_call delete_call;
 typedef struct delete_item {
@@ -283,7 +306,8 @@ static bool delete_answer(delete_call *call) {
     kafka_request *request = call->request;
     wire_delete_topics_response response;
     wire_delete_topics_response_init(&response);
-    response.responses.items = wire_delete_topics_response_deletable_topic_result_new(&request->arena, (int32_t)call->count);
+    response.responses.items =
+        wire_delete_topics_response_deletable_topic_result_new(&request->arena, (int32_t)call->count);
     if (!response.responses.items && call->count) return false;
     response.responses.count = (int32_t)call->count;
     for (size_t i = 0; i < call->count; i++) {
@@ -332,7 +356,7 @@ bool kafka_delete_topics(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- DescribeConfigs --------------------------------------------------------------------------------------------------- */
+/* ---- DescribeConfigs --------------------------------------------------------------------------------------------- */
 
 enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
 
@@ -343,21 +367,26 @@ static bool key_wanted(const wire_describe_configs_request_resource *asked, cons
     return asked->configuration_keys.count < 0;
 }
 
-static bool fill_synonyms(kafka_request *request, const broker_config_entry *entry, wire_describe_configs_response_resource_result *item) {
+static bool fill_synonyms(kafka_request *request, const broker_config_entry *entry,
+                          wire_describe_configs_response_resource_result *item) {
     item->synonyms.items = wire_describe_configs_response_synonym_new(&request->arena, 1);
     if (!item->synonyms.items) return false;
     item->synonyms.count = 1;
-    item->synonyms.items[0].name = weir_bytes_text(entry->source == BROKER_CONFIG_TOPIC || !entry->synonym ? entry->name : entry->synonym);
+    item->synonyms.items[0].name =
+        weir_bytes_text(entry->source == BROKER_CONFIG_TOPIC || !entry->synonym ? entry->name : entry->synonym);
     item->synonyms.items[0].value = weir_bytes_text(entry->value);
     item->synonyms.items[0].source = (int8_t)entry->source;
     return true;
 }
 
-static bool fill_entries(kafka_request *request, const wire_describe_configs_request *message, const wire_describe_configs_request_resource *asked,
-                         const broker_topic *topic, wire_describe_configs_response_result *result) {
+static bool fill_entries(kafka_request *request, const wire_describe_configs_request *message,
+                         const wire_describe_configs_request_resource *asked, const broker_topic *topic,
+                         wire_describe_configs_response_result *result) {
     broker_config_entry entry;
     int32_t count = 0;
-    while (topic ? broker_topic_config_at(request->broker, topic, (size_t)count, &entry) : broker_config_at(request->broker, (size_t)count, &entry)) count++;
+    while (topic ? broker_topic_config_at(request->broker, topic, (size_t)count, &entry)
+                 : broker_config_at(request->broker, (size_t)count, &entry))
+        count++;
     result->configs.items = wire_describe_configs_response_resource_result_new(&request->arena, count);
     if (!result->configs.items) return false;
     for (int32_t i = 0; i < count; i++) {
@@ -376,7 +405,8 @@ static bool fill_entries(kafka_request *request, const wire_describe_configs_req
     return true;
 }
 
-static bool fill_resource(kafka_request *request, const wire_describe_configs_request *message, const wire_describe_configs_request_resource *asked,
+static bool fill_resource(kafka_request *request, const wire_describe_configs_request *message,
+                          const wire_describe_configs_request_resource *asked,
                           wire_describe_configs_response_result *result) {
     const broker_node *broker = request->broker;
     result->resource_type = asked->resource_type;
@@ -385,11 +415,13 @@ static bool fill_resource(kafka_request *request, const wire_describe_configs_re
     const broker_topic *topic = NULL;
     if (asked->resource_type == RESOURCE_TOPIC) {
         topic = broker_topic_find(broker, asked->resource_name);
-        if (!broker_may(broker, request->principal, GUARD_DESCRIBE_CONFIGS, GUARD_TOPIC, asked->resource_name)) error = BROKER_TOPIC_AUTHORIZATION_FAILED;
+        if (!broker_may(broker, request->principal, GUARD_DESCRIBE_CONFIGS, GUARD_TOPIC, asked->resource_name))
+            error = BROKER_TOPIC_AUTHORIZATION_FAILED;
         else if (weir_failed(broker_topic_name_check(asked->resource_name))) error = BROKER_INVALID_TOPIC_EXCEPTION;
         else if (!topic) error = BROKER_UNKNOWN_TOPIC_OR_PARTITION;
     } else if (asked->resource_type == RESOURCE_BROKER) {
-        if (!guard_may_cluster(broker->authoriser, request->principal, GUARD_DESCRIBE_CONFIGS)) error = BROKER_CLUSTER_AUTHORIZATION_FAILED;
+        if (!guard_may_cluster(broker->authoriser, request->principal, GUARD_DESCRIBE_CONFIGS))
+            error = BROKER_CLUSTER_AUTHORIZATION_FAILED;
     } else {
         error = BROKER_INVALID_REQUEST;
     }
@@ -414,7 +446,7 @@ bool kafka_describe_configs(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- DescribeCluster --------------------------------------------------------------------------------------------------- */
+/* ---- DescribeCluster --------------------------------------------------------------------------------------------- */
 
 bool kafka_describe_cluster(kafka_request *request, const void *data) {
     const wire_describe_cluster_request *message = data;
@@ -431,22 +463,24 @@ bool kafka_describe_cluster(kafka_request *request, const void *data) {
     response.brokers.items[0].host = kafka_advertised_host(request);
     response.brokers.items[0].port = kafka_advertised_port(request);
     if (message->include_cluster_authorized_operations) {
-        response.cluster_authorized_operations = guard_operations(broker->authoriser, request->principal, GUARD_CLUSTER, weir_bytes_text("kafka-cluster"));
+        response.cluster_authorized_operations =
+            guard_operations(broker->authoriser, request->principal, GUARD_CLUSTER, weir_bytes_text("kafka-cluster"));
     }
     kafka_respond(request, &response);
     return true;
 }
 
-/* ---- DescribeTopicPartitions (KIP-966) --------------------------------------------------------------------------------- */
+/* ---- DescribeTopicPartitions (KIP-966) --------------------------------------------------------------------------- */
 
 enum { PARTITIONS_A_RESPONSE_MAX = 2000 };
 
-static bool fill_described(kafka_request *request, const broker_topic *topic, int32_t from, int32_t count, int32_t *node,
-                           wire_describe_topic_partitions_response_topic *item) {
+static bool fill_described(kafka_request *request, const broker_topic *topic, int32_t from, int32_t count,
+                           int32_t *node, wire_describe_topic_partitions_response_topic *item) {
     item->name = weir_bytes_text(topic->name);
     memcpy(item->topic_id.bytes, topic->id, 16);
     item->is_internal = topic->internal;
-    item->topic_authorized_operations = guard_operations(request->broker->authoriser, request->principal, GUARD_TOPIC, item->name);
+    item->topic_authorized_operations =
+        guard_operations(request->broker->authoriser, request->principal, GUARD_TOPIC, item->name);
     item->partitions.items = wire_describe_topic_partitions_response_partition_new(&request->arena, count);
     if (!item->partitions.items) return false;
     item->partitions.count = count;
@@ -462,20 +496,25 @@ static bool fill_described(kafka_request *request, const broker_topic *topic, in
     return true;
 }
 
-static int compare_names(const void *a, const void *b) { return weir_bytes_compare(*(const weir_bytes *)a, *(const weir_bytes *)b); }
+static int compare_names(const void *a, const void *b) {
+    return weir_bytes_compare(*(const weir_bytes *)a, *(const weir_bytes *)b);
+}
 
 /* The names asked for, or all, in order: the cursor relies on it. */
-static weir_bytes *sorted_names(kafka_request *request, const wire_describe_topic_partitions_request *message, size_t *count) {
+static weir_bytes *sorted_names(kafka_request *request, const wire_describe_topic_partitions_request *message,
+                                size_t *count) {
     *count = kafka_count(message->topics);
     const bool all = *count == 0;
     if (all) *count = broker_topic_count(request->broker);
     weir_bytes *names = kafka_array(request, weir_bytes, *count);
-    for (size_t i = 0; names && i < *count; i++) names[i] = all ? weir_bytes_text(broker_topic_at(request->broker, i)->name) : message->topics.items[i].name;
+    for (size_t i = 0; names && i < *count; i++)
+        names[i] = all ? weir_bytes_text(broker_topic_at(request->broker, i)->name) : message->topics.items[i].name;
     if (names && *count) qsort(names, *count, sizeof *names, compare_names);
     return names;
 }
 
-static bool fill_cursor(kafka_request *request, weir_bytes name, int32_t partition, wire_describe_topic_partitions_response *response) {
+static bool fill_cursor(kafka_request *request, weir_bytes name, int32_t partition,
+                        wire_describe_topic_partitions_response *response) {
     response->next_cursor = wire_describe_topic_partitions_response_cursor_new(&request->arena, 1);
     if (!response->next_cursor) return false;
     response->next_cursor->topic_name = name;

@@ -1,5 +1,5 @@
-/* `__cluster_metadata-0`: KRaft records in KRaft's framing, one batch a change. Changes wait in a queue and run one at a
- * time, so that each is judged by what is durable and two makers of one topic cannot both win. */
+/* `__cluster_metadata-0`: KRaft records in KRaft's framing, one batch a change. Changes wait in a queue and run one at
+ * a time, so that each is judged by what is durable and two makers of one topic cannot both win. */
 #include "broker/broker_int.h"
 
 #include "base/text.h"
@@ -9,7 +9,7 @@ const uint8_t broker_metadata_topic_id[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 
 enum { RECORD_BYTES_MAX = 64 << 10, RESOURCE_TOPIC = 2, METADATA_VERSION_LEVEL = 30 }; /* 4.3-IV0 */
 
-/* ---- the queue ------------------------------------------------------------------------------------------------------- */
+/* ---- the queue --------------------------------------------------------------------------------------------------- */
 
 metadata_change *broker_metadata_change(broker_node *broker, bool (*prepare)(metadata_change *change),
                                         void (*finish)(metadata_change *change, weir_status status), void *owner) {
@@ -49,7 +49,8 @@ static metadata_change *pop_change(broker_node *broker) {
 
 /* Appends the batch of the change at the head; false = it waits for room. */
 static bool append_change(broker_node *broker, metadata_change *change) {
-    change->batch = (log_batch){.partition = broker->metadata_log, .bytes = change->buffer.data, .size = change->buffer.size};
+    change->batch =
+        (log_batch){.partition = broker->metadata_log, .bytes = change->buffer.data, .size = change->buffer.size};
     change->group = (log_group){.batches = &change->batch, .count = 1, .done = change_done};
     const weir_status status = log_append(broker->log, &change->group);
     if (status.code == WEIR_FULL) {
@@ -103,14 +104,15 @@ void broker_metadata_stop(broker_node *broker) {
     while (broker->changes_first) change_end(pop_change(broker), weir_fail(WEIR_CANCELLED, "the broker is stopping"));
 }
 
-/* ---- records --------------------------------------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 
 void broker_metadata_add(metadata_change *change, wire_message_id id, int version, const void *record) {
     weir_buffer value;
     weir_buffer_init(&value, &change->broker->account, RECORD_BYTES_MAX);
     const weir_status status = wire_encode_metadata(id, version, record, &value);
     weir_assert(!weir_failed(status)); /* names and values were checked against the limits of the schema before */
-    wire_builder_add(&change->builder, broker_wall_ms(change->broker), (weir_bytes){0}, weir_buffer_view(&value), NULL, 0);
+    wire_builder_add(&change->builder, broker_wall_ms(change->broker), (weir_bytes){0}, weir_buffer_view(&value), NULL,
+                     0);
     weir_buffer_deinit(&value);
 }
 
@@ -148,7 +150,7 @@ void broker_metadata_add_config(metadata_change *change, weir_bytes topic, weir_
     broker_metadata_add(change, WIRE_CONFIG_RECORD, 0, &record);
 }
 
-/* ---- replay ---------------------------------------------------------------------------------------------------------- */
+/* ---- replay ------------------------------------------------------------------------------------------------------ */
 
 static weir_status replay_topic(broker_node *broker, const wire_topic_record *record) {
     return broker_topic_add(broker, record->name, record->topic_id.bytes);
@@ -168,7 +170,8 @@ static weir_status replay_config(broker_node *broker, const wire_config_record *
 }
 
 static weir_status replay_feature(const wire_feature_level_record *record) {
-    if (!weir_bytes_equal_text(record->name, "metadata.version") || record->feature_level <= METADATA_VERSION_LEVEL) return weir_ok();
+    if (!weir_bytes_equal_text(record->name, "metadata.version") || record->feature_level <= METADATA_VERSION_LEVEL)
+        return weir_ok();
     return weir_fail(WEIR_UNSUPPORTED, "the metadata has version %d, this weir reads up to %d: a newer one wrote it",
                      record->feature_level, METADATA_VERSION_LEVEL);
 }
@@ -213,7 +216,7 @@ weir_status broker_metadata_replay(broker_node *broker, const wire_record *recor
     return weir_context(status, "record at offset %lld", (long long)record->offset);
 }
 
-/* ---- the first records ----------------------------------------------------------------------------------------------- */
+/* ---- the first records ------------------------------------------------------------------------------------------- */
 
 static void add_feature(metadata_change *change, const char *name, int16_t level) {
     wire_feature_level_record record;

@@ -1,7 +1,7 @@
 /* Life of a broker: open the log, rebuild topics and groups from their own topics, run, stop, close. */
 #include "broker/broker_int.h"
 
-/* ---- opening --------------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static void free_properties(broker_node *broker) {
     for (size_t i = 0; i < broker->property_count; i++) {
@@ -97,7 +97,7 @@ weir_status broker_open(broker_node **result, const broker_config *config, log_s
     return weir_ok();
 }
 
-/* ---- rebuilding ------------------------------------------------------------------------------------------------------ */
+/* ---- rebuilding -------------------------------------------------------------------------------------------------- */
 
 static void tell_ready(broker_node *broker, weir_status status) {
     broker->is_ready = !weir_failed(status);
@@ -127,7 +127,8 @@ static void offsets_replayed(broker_node *broker, weir_status status) {
 
 static void replay_offsets(broker_node *broker) {
     log_remove_orphans(broker->log);
-    broker->replay = (broker_replay){.broker = broker, .log = broker_offsets_log(broker), .apply = broker_offsets_replay, .done = offsets_replayed};
+    broker->replay = (broker_replay){
+        .broker = broker, .log = broker_offsets_log(broker), .apply = broker_offsets_replay, .done = offsets_replayed};
     broker_replay_start(&broker->replay);
 }
 
@@ -173,11 +174,12 @@ static void start_run(io_job *job) {
         broker_metadata_bootstrap(broker, metadata_replayed);
         return;
     }
-    broker->replay = (broker_replay){.broker = broker, .log = broker->metadata_log, .apply = broker_metadata_replay, .done = metadata_replayed};
+    broker->replay = (broker_replay){
+        .broker = broker, .log = broker->metadata_log, .apply = broker_metadata_replay, .done = metadata_replayed};
     broker_replay_start(&broker->replay);
 }
 
-/* ---- stopping -------------------------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------------------------- */
 
 static void stop_check(broker_node *broker) {
     if (!broker->stopping || broker->stopped || broker->operations > 0 || broker->connection_count > 0) return;
@@ -235,7 +237,7 @@ void broker_abandon(broker_node *broker) {
     broker_unmake(broker);
 }
 
-/* ---- small things ---------------------------------------------------------------------------------------------------- */
+/* ---- small things ------------------------------------------------------------------------------------------------ */
 
 int32_t broker_node_id(const broker_node *broker) { return broker->node_id; }
 const char *broker_cluster_id(const broker_node *broker) { return broker->cluster_id; }

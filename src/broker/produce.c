@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 
-/* ---- validation ------------------------------------------------------------------------------------------------------ */
+/* ---- validation -------------------------------------------------------------------------------------------------- */
 
 typedef struct verdict {
     broker_error error;
@@ -20,12 +20,16 @@ static bool timestamp_fits(const topic_limits *limits, int64_t timestamp_ms, int
 
 static verdict check_header(const topic_entry *topic, const broker_produce *produce, const broker_produce_part *part,
                             const wire_batch *batch) {
-    if (batch->size_bytes != part->size) return (verdict){BROKER_INVALID_RECORD, "a partition takes one record batch a request"};
+    if (batch->size_bytes != part->size)
+        return (verdict){BROKER_INVALID_RECORD, "a partition takes one record batch a request"};
     if ((int64_t)batch->size_bytes > topic->limits.message_bytes_max) return (verdict){BROKER_MESSAGE_TOO_LARGE, NULL};
     if (weir_failed(wire_batch_check_crc(batch))) return (verdict){BROKER_CORRUPT_MESSAGE, "the checksum is wrong"};
-    if (weir_failed(wire_batch_check_produced(batch))) return (verdict){BROKER_INVALID_RECORD, "the batch breaks a rule for producers"};
-    if (wire_batch_is(batch, WIRE_BATCH_TRANSACTIONAL)) return (verdict){BROKER_INVALID_TXN_STATE, "transactions are not available"};
-    if (batch->codec == WIRE_CODEC_ZSTD && !produce->zstd_allowed) return (verdict){BROKER_UNSUPPORTED_COMPRESSION_TYPE, NULL};
+    if (weir_failed(wire_batch_check_produced(batch)))
+        return (verdict){BROKER_INVALID_RECORD, "the batch breaks a rule for producers"};
+    if (wire_batch_is(batch, WIRE_BATCH_TRANSACTIONAL))
+        return (verdict){BROKER_INVALID_TXN_STATE, "transactions are not available"};
+    if (batch->codec == WIRE_CODEC_ZSTD && !produce->zstd_allowed)
+        return (verdict){BROKER_UNSUPPORTED_COMPRESSION_TYPE, NULL};
     return fine;
 }
 
@@ -33,15 +37,19 @@ static verdict check_header(const topic_entry *topic, const broker_produce *prod
 static verdict check_records(broker_node *broker, const topic_entry *topic, const wire_batch *batch, int64_t now_ms) {
     wire_records records;
     wire_record record;
-    if (weir_failed(wire_records_open(&records, batch, broker->compressor, &broker->scratch, BROKER_RECORDS_BYTES_MAX))) {
+    if (weir_failed(
+            wire_records_open(&records, batch, broker->compressor, &broker->scratch, BROKER_RECORDS_BYTES_MAX))) {
         return (verdict){BROKER_CORRUPT_MESSAGE, "the records cannot be decompressed"};
     }
     int32_t expected = 0;
     while (wire_records_next(&records, &record)) {
-        if (record.offset_delta != expected++) return (verdict){BROKER_INVALID_RECORD, "the offsets inside the batch leave gaps"};
-        if (topic->limits.compacted && !record.key.data) return (verdict){BROKER_INVALID_RECORD, "a compacted topic needs a key in every record"};
+        if (record.offset_delta != expected++)
+            return (verdict){BROKER_INVALID_RECORD, "the offsets inside the batch leave gaps"};
+        if (topic->limits.compacted && !record.key.data)
+            return (verdict){BROKER_INVALID_RECORD, "a compacted topic needs a key in every record"};
         if (!topic->limits.append_time && !timestamp_fits(&topic->limits, record.timestamp, now_ms)) {
-            return (verdict){BROKER_INVALID_TIMESTAMP, "a timestamp is outside message.timestamp.before.max.ms and after.max.ms"};
+            return (verdict){BROKER_INVALID_TIMESTAMP,
+                             "a timestamp is outside message.timestamp.before.max.ms and after.max.ms"};
         }
     }
     if (weir_failed(wire_records_status(&records))) return (verdict){BROKER_CORRUPT_MESSAGE, "the records are damaged"};
@@ -49,11 +57,13 @@ static verdict check_records(broker_node *broker, const topic_entry *topic, cons
 }
 
 /* Puts the batch into the topic's codec; *bytes then points to the broker's buffer, which the append copies from. */
-static verdict recompress(broker_node *broker, const topic_entry *topic, const wire_batch *batch, uint8_t **bytes, size_t *size) {
+static verdict recompress(broker_node *broker, const topic_entry *topic, const wire_batch *batch, uint8_t **bytes,
+                          size_t *size) {
     wire_records records;
     wire_record record;
     wire_builder builder;
-    if (weir_failed(wire_records_open(&records, batch, broker->compressor, &broker->scratch, BROKER_RECORDS_BYTES_MAX))) {
+    if (weir_failed(
+            wire_records_open(&records, batch, broker->compressor, &broker->scratch, BROKER_RECORDS_BYTES_MAX))) {
         return (verdict){BROKER_CORRUPT_MESSAGE, "the records cannot be decompressed"};
     }
     weir_buffer_clear(&broker->rebuilt);
@@ -75,12 +85,13 @@ static verdict recompress(broker_node *broker, const topic_entry *topic, const w
     return fine;
 }
 
-static verdict validate(broker_node *broker, const topic_entry *topic, const broker_produce *produce, broker_produce_part *part,
-                        uint8_t **bytes, size_t *size) {
+static verdict validate(broker_node *broker, const topic_entry *topic, const broker_produce *produce,
+                        broker_produce_part *part, uint8_t **bytes, size_t *size) {
     wire_batch batch;
     const weir_bytes input = {part->bytes, part->size};
     const weir_status status = wire_batch_parse(input, &batch);
-    if (status.code == WEIR_UNSUPPORTED) return (verdict){BROKER_UNSUPPORTED_FOR_MESSAGE_FORMAT, "record batches of magic 0 and 1 are not supported"};
+    if (status.code == WEIR_UNSUPPORTED)
+        return (verdict){BROKER_UNSUPPORTED_FOR_MESSAGE_FORMAT, "record batches of magic 0 and 1 are not supported"};
     if (weir_failed(status)) return (verdict){BROKER_CORRUPT_MESSAGE, "the record batch is cut or damaged"};
     verdict judged = check_header(topic, produce, part, &batch);
     if (judged.error != BROKER_NONE) return judged;
@@ -99,7 +110,7 @@ static verdict validate(broker_node *broker, const topic_entry *topic, const bro
     return recompress(broker, topic, &batch, bytes, size);
 }
 
-/* ---- the end of parts and requests ----------------------------------------------------------------------------------- */
+/* ---- the end of parts and requests ------------------------------------------------------------------------------- */
 
 typedef struct produce_append { /* outlives the request when nobody waits for the disk */
     broker_node *broker;
@@ -144,12 +155,17 @@ static void append_end(produce_append *append, weir_status status) {
     broker_operation_end(broker);
 }
 
-static void append_done(log_group *group, weir_status status) { append_end(io_owner(group, produce_append, group), status); }
-static void append_barrier(log_barrier *barrier, weir_status status) { append_end(io_owner(barrier, produce_append, barrier), status); }
+static void append_done(log_group *group, weir_status status) {
+    append_end(io_owner(group, produce_append, group), status);
+}
+static void append_barrier(log_barrier *barrier, weir_status status) {
+    append_end(io_owner(barrier, produce_append, barrier), status);
+}
 
 static produce_append *append_make(broker_node *broker, broker_produce *produce, broker_produce_part *part) {
     produce_append *append = weir_alloc(&broker->account, sizeof *append);
-    *append = (produce_append){.broker = broker, .part = part, .group.done = append_done, .barrier.done = append_barrier};
+    *append =
+        (produce_append){.broker = broker, .part = part, .group.done = append_done, .barrier.done = append_barrier};
     broker_operation_begin(broker);
     if (produce->acks == -1) {
         append->produce = produce;
@@ -166,18 +182,20 @@ static void append_drop(produce_append *append) {
     broker->operations--;
 }
 
-/* ---- one part -------------------------------------------------------------------------------------------------------- */
+/* ---- one part ---------------------------------------------------------------------------------------------------- */
 
 typedef enum step { STEP_DONE, STEP_PARKED } step;
 
-static void part_duplicate(broker_node *broker, broker_produce *produce, broker_produce_part *part, log_partition *log, int64_t offset) {
+static void part_duplicate(broker_node *broker, broker_produce *produce, broker_produce_part *part, log_partition *log,
+                           int64_t offset) {
     part->base_offset = offset;
     part->log_start_offset = log_start_offset(log);
     produce_append *append = append_make(broker, produce, part);
     log_when_durable(log, &append->barrier);
 }
 
-static step part_append(broker_node *broker, broker_produce *produce, broker_produce_part *part, log_partition *log, uint8_t *bytes, size_t size) {
+static step part_append(broker_node *broker, broker_produce *produce, broker_produce_part *part, log_partition *log,
+                        uint8_t *bytes, size_t size) {
     produce_append *append = append_make(broker, produce, part);
     append->batch = (log_batch){.partition = log, .bytes = bytes, .size = size};
     append->group.batches = &append->batch;
@@ -242,7 +260,7 @@ static step part_step(broker_node *broker, broker_produce *produce, broker_produ
     return STEP_DONE;
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 static void room_push(broker_node *broker, broker_produce *produce) {
     produce->next = NULL;
@@ -290,7 +308,8 @@ static void topic_made(broker_create_topic *create) {
 
 /* Makes the missing topics, one after the other, each tried once; then the parts are taken. */
 static void make_missing(broker_node *broker, broker_produce *produce, size_t from) {
-    const bool wanted = produce->auto_create && strcmp(broker_property(broker, "auto.create.topics.enable", NULL), "true") == 0;
+    const bool wanted =
+        produce->auto_create && strcmp(broker_property(broker, "auto.create.topics.enable", NULL), "true") == 0;
     for (size_t i = from; wanted && i < produce->part_count; i++) {
         const weir_bytes name = produce->parts[i].target.topic;
         if (!name.data || broker_topic_get(broker, name)) continue;
@@ -298,8 +317,11 @@ static void make_missing(broker_node *broker, broker_produce *produce, size_t fr
         made->broker = broker;
         made->produce = produce;
         made->part = i;
-        made->create = (broker_create_topic){
-            .principal = produce->principal, .name = name, .partition_count = -1, .replication_factor = -1, .done = topic_made};
+        made->create = (broker_create_topic){.principal = produce->principal,
+                                             .name = name,
+                                             .partition_count = -1,
+                                             .replication_factor = -1,
+                                             .done = topic_made};
         broker_topic_create(broker, &made->create);
         return;
     }
@@ -329,7 +351,8 @@ void broker_produce_start(broker_node *broker, broker_produce *produce) {
     }
     const bool wrong_acks = produce->acks < -1 || produce->acks > 1;
     if (wrong_acks || produce->transactional) {
-        const broker_error error = wrong_acks ? BROKER_INVALID_REQUIRED_ACKS : BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        const broker_error error =
+            wrong_acks ? BROKER_INVALID_REQUIRED_ACKS : BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
         for (size_t i = 0; i < produce->part_count; i++) part_fail(&produce->parts[i], error, NULL);
         produce->next_part = produce->part_count;
     }

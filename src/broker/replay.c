@@ -40,7 +40,8 @@ static void replay_next(broker_replay *replay) {
         replay->done(replay->broker, weir_ok());
         return;
     }
-    replay->read = (log_read){.partition = replay->log, .offset = replay->offset, .max_bytes = BROKER_REPLAY_READ_BYTES, .done = replay_read};
+    replay->read = (log_read){
+        .partition = replay->log, .offset = replay->offset, .max_bytes = BROKER_REPLAY_READ_BYTES, .done = replay_read};
     log_read_start(&replay->read);
 }
 

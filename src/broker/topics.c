@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 
-/* ---- lookup ---------------------------------------------------------------------------------------------------------- */
+/* ---- lookup ------------------------------------------------------------------------------------------------------ */
 
-topic_entry *broker_topic_get(const broker_node *broker, weir_bytes name) { return weir_map_get(&broker->topics_by_name, name); }
+topic_entry *broker_topic_get(const broker_node *broker, weir_bytes name) {
+    return weir_map_get(&broker->topics_by_name, name);
+}
 topic_entry *broker_topic_get_id(const broker_node *broker, const uint8_t id[16]) {
     return weir_map_get(&broker->topics_by_id, weir_bytes_of(id, 16));
 }
@@ -27,12 +29,15 @@ log_partition *broker_partition(const broker_node *broker, weir_bytes name, int3
     return topic && partition >= 0 && partition < topic->info.partition_count ? topic->logs[partition] : NULL;
 }
 
-broker_error broker_resolve(const broker_node *broker, const broker_target *target, topic_entry **found, log_partition **log) {
-    topic_entry *topic = target->topic.data ? broker_topic_get(broker, target->topic) : broker_topic_get_id(broker, target->topic_id);
+broker_error broker_resolve(const broker_node *broker, const broker_target *target, topic_entry **found,
+                            log_partition **log) {
+    topic_entry *topic =
+        target->topic.data ? broker_topic_get(broker, target->topic) : broker_topic_get_id(broker, target->topic_id);
     *log = NULL;
     if (found) *found = topic;
     if (!topic) return target->topic.data ? BROKER_UNKNOWN_TOPIC_OR_PARTITION : BROKER_UNKNOWN_TOPIC_ID;
-    if (target->partition < 0 || target->partition >= topic->info.partition_count) return BROKER_UNKNOWN_TOPIC_OR_PARTITION;
+    if (target->partition < 0 || target->partition >= topic->info.partition_count)
+        return BROKER_UNKNOWN_TOPIC_OR_PARTITION;
     *log = topic->logs[target->partition];
     return BROKER_NONE;
 }
@@ -44,15 +49,20 @@ log_partition *broker_offsets_log(const broker_node *broker) {
 weir_status broker_topic_name_check(weir_bytes name) {
     if (name.size == 0) return weir_fail(WEIR_INVALID, "a topic needs a name");
     if (name.size > BROKER_TOPIC_NAME_MAX) {
-        return weir_fail(WEIR_INVALID, "a topic's name has at most %d characters, this one %zu", BROKER_TOPIC_NAME_MAX, name.size);
+        return weir_fail(WEIR_INVALID, "a topic's name has at most %d characters, this one %zu", BROKER_TOPIC_NAME_MAX,
+                         name.size);
     }
     if (weir_bytes_equal_text(name, ".") || weir_bytes_equal_text(name, "..")) {
         return weir_fail(WEIR_INVALID, "a topic cannot be named '.' or '..'");
     }
     for (size_t i = 0; i < name.size; i++) {
         const uint8_t c = name.data[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-') continue;
-        return weir_fail(WEIR_INVALID, "a topic's name is made of ASCII letters, digits, '.', '_' and '-'; character %zu is not", i + 1);
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+            c == '-')
+            continue;
+        return weir_fail(WEIR_INVALID,
+                         "a topic's name is made of ASCII letters, digits, '.', '_' and '-'; character %zu is not",
+                         i + 1);
     }
     return weir_ok();
 }
@@ -62,7 +72,7 @@ bool broker_topic_is_internal(weir_bytes name) {
            weir_bytes_equal_text(name, "__share_group_state");
 }
 
-/* ---- the registry ---------------------------------------------------------------------------------------------------- */
+/* ---- the registry ------------------------------------------------------------------------------------------------ */
 
 static size_t place_of(const broker_node *broker, weir_bytes name) {
     size_t low = 0, high = broker->topic_count;
@@ -87,7 +97,8 @@ weir_status broker_topic_add(broker_node *broker, weir_bytes name, const uint8_t
     broker_topic_limits_update(broker, topic);
     if (broker->topic_count == broker->topic_capacity) {
         broker->topic_capacity = broker->topic_capacity ? broker->topic_capacity * 2 : 16;
-        broker->topics = weir_realloc(&broker->account, broker->topics, sizeof(*broker->topics) * broker->topic_capacity);
+        broker->topics =
+            weir_realloc(&broker->account, broker->topics, sizeof(*broker->topics) * broker->topic_capacity);
     }
     const size_t at = place_of(broker, name);
     memmove(broker->topics + at + 1, broker->topics + at, sizeof(*broker->topics) * (broker->topic_count - at));
@@ -101,7 +112,8 @@ weir_status broker_topic_add(broker_node *broker, weir_bytes name, const uint8_t
 weir_status broker_topic_add_partition(broker_node *broker, topic_entry *topic, int32_t partition) {
     if (partition < topic->info.partition_count && partition >= 0) return weir_ok(); /* a change of its record */
     if (partition != topic->info.partition_count) {
-        return weir_fail(WEIR_CORRUPT, "topic %s: partition %d comes before partition %d", topic->info.name, partition, topic->info.partition_count);
+        return weir_fail(WEIR_CORRUPT, "topic %s: partition %d comes before partition %d", topic->info.name, partition,
+                         topic->info.partition_count);
     }
     log_partition_id id = {.partition = partition};
     memcpy(id.topic_id, topic->info.id, 16);
@@ -149,9 +161,11 @@ void broker_topics_free(broker_node *broker) {
     weir_map_deinit(&broker->topics_by_id);
 }
 
-/* ---- create ---------------------------------------------------------------------------------------------------------- */
+/* ---- create ------------------------------------------------------------------------------------------------------ */
 
-static void say(char *target, size_t size, weir_status status) { snprintf(target, size, "%s", status.text ? status.text : ""); }
+static void say(char *target, size_t size, weir_status status) {
+    snprintf(target, size, "%s", status.text ? status.text : "");
+}
 
 static broker_error judge_create(const broker_node *broker, broker_create_topic *create) {
     const size_t room = sizeof create->message;
@@ -161,7 +175,8 @@ static broker_error judge_create(const broker_node *broker, broker_create_topic 
         return BROKER_INVALID_TOPIC_EXCEPTION;
     }
     if (!broker_may(broker, create->principal, GUARD_CREATE, GUARD_TOPIC, create->name) &&
-        !guard_may_cluster(broker->authoriser, create->principal, GUARD_CREATE)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
+        !guard_may_cluster(broker->authoriser, create->principal, GUARD_CREATE))
+        return BROKER_TOPIC_AUTHORIZATION_FAILED;
     const topic_entry *existing = broker_topic_get(broker, create->name);
     if (existing) {
         memcpy(create->topic_id, existing->info.id, 16);
@@ -169,19 +184,22 @@ static broker_error judge_create(const broker_node *broker, broker_create_topic 
         snprintf(create->message, room, "Topic '%.200s' already exists.", existing->info.name);
         return BROKER_TOPIC_ALREADY_EXISTS;
     }
-    if (weir_bytes_equal_text(create->name, BROKER_METADATA_TOPIC) || (broker_topic_is_internal(create->name) && !create->internal)) {
+    if (weir_bytes_equal_text(create->name, BROKER_METADATA_TOPIC) ||
+        (broker_topic_is_internal(create->name) && !create->internal)) {
         snprintf(create->message, room, "the name belongs to an internal topic");
         return BROKER_INVALID_TOPIC_EXCEPTION;
     }
     if (create->replication_factor != -1 && create->replication_factor != 1) {
-        snprintf(create->message, room, "replication factor %d: there is one node, so it must be 1", create->replication_factor);
+        snprintf(create->message, room, "replication factor %d: there is one node, so it must be 1",
+                 create->replication_factor);
         return BROKER_INVALID_REPLICATION_FACTOR;
     }
-    create->partitions = create->partition_count == -1 ? (int32_t)broker_property_i64(broker, "num.partitions") : create->partition_count;
+    create->partitions = create->partition_count == -1 ? (int32_t)broker_property_i64(broker, "num.partitions")
+                                                       : create->partition_count;
     if (create->partitions < 1 || create->partitions > BROKER_TOPIC_PARTITIONS_MAX ||
         broker->partition_count + create->partitions > BROKER_PARTITIONS_MAX) {
-        snprintf(create->message, room, "%d partitions: a topic has 1 to %d, all topics together at most %d", create->partitions,
-                 BROKER_TOPIC_PARTITIONS_MAX, BROKER_PARTITIONS_MAX);
+        snprintf(create->message, room, "%d partitions: a topic has 1 to %d, all topics together at most %d",
+                 create->partitions, BROKER_TOPIC_PARTITIONS_MAX, BROKER_PARTITIONS_MAX);
         return BROKER_INVALID_PARTITIONS;
     }
     char name[BROKER_TOPIC_NAME_MAX + 1] = {0};
@@ -203,7 +221,8 @@ static bool create_prepare(metadata_change *change) {
     }
     broker_metadata_add_topic(change, create->name, create->topic_id, 0, create->partitions);
     for (size_t i = 0; i < create->config_count; i++) {
-        broker_metadata_add_config(change, create->name, weir_bytes_text(create->configs[i].name), create->configs[i].value);
+        broker_metadata_add_config(change, create->name, weir_bytes_text(create->configs[i].name),
+                                   create->configs[i].value);
     }
     return true;
 }
@@ -212,7 +231,8 @@ static weir_status apply_create(broker_node *broker, const broker_create_topic *
     WEIR_TRY(broker_topic_add(broker, create->name, create->topic_id));
     topic_entry *topic = broker_topic_get(broker, create->name);
     for (size_t i = 0; i < create->config_count; i++) {
-        broker_topic_set_config(broker, topic, weir_bytes_text(create->configs[i].name), weir_bytes_text(create->configs[i].value));
+        broker_topic_set_config(broker, topic, weir_bytes_text(create->configs[i].name),
+                                weir_bytes_text(create->configs[i].value));
     }
     for (int32_t i = 0; i < create->partitions; i++) WEIR_TRY(broker_topic_add_partition(broker, topic, i));
     return weir_ok();
@@ -238,7 +258,7 @@ void broker_topic_create(broker_node *broker, broker_create_topic *create) {
     broker_metadata_queue(broker_metadata_change(broker, create_prepare, create_finish, create));
 }
 
-/* ---- delete ---------------------------------------------------------------------------------------------------------- */
+/* ---- delete ------------------------------------------------------------------------------------------------------ */
 
 static topic_entry *deleted_topic(const broker_node *broker, const broker_delete_topic *del) {
     return del->name.data ? broker_topic_get(broker, del->name) : broker_topic_get_id(broker, del->topic_id);
@@ -250,9 +270,11 @@ static bool delete_prepare(metadata_change *change) {
     topic_entry *topic = deleted_topic(broker, del);
     del->error = topic ? BROKER_NONE : del->name.data ? BROKER_UNKNOWN_TOPIC_OR_PARTITION : BROKER_UNKNOWN_TOPIC_ID;
     if (!topic) return false;
-    if (!broker_may(broker, del->principal, GUARD_DELETE, GUARD_TOPIC, weir_bytes_text(topic->info.name))) del->error = BROKER_TOPIC_AUTHORIZATION_FAILED;
+    if (!broker_may(broker, del->principal, GUARD_DELETE, GUARD_TOPIC, weir_bytes_text(topic->info.name)))
+        del->error = BROKER_TOPIC_AUTHORIZATION_FAILED;
     else if (topic->info.internal) del->error = BROKER_INVALID_TOPIC_EXCEPTION;
-    else if (strcmp(broker_property(broker, "delete.topic.enable", NULL), "true") != 0) del->error = BROKER_TOPIC_DELETION_DISABLED;
+    else if (strcmp(broker_property(broker, "delete.topic.enable", NULL), "true") != 0)
+        del->error = BROKER_TOPIC_DELETION_DISABLED;
     if (del->error != BROKER_NONE) return false;
     memcpy(del->found_name, topic->info.name, sizeof del->found_name);
     memcpy(del->topic_id, topic->info.id, 16);
@@ -282,26 +304,28 @@ void broker_topic_delete(broker_node *broker, broker_delete_topic *del) {
     broker_metadata_queue(broker_metadata_change(broker, delete_prepare, delete_finish, del));
 }
 
-/* ---- alter ----------------------------------------------------------------------------------------------------------- */
+/* ---- alter ------------------------------------------------------------------------------------------------------- */
 
 static broker_error judge_alter(const broker_node *broker, broker_alter_topic *alter) {
     const topic_entry *topic = broker_topic_get(broker, alter->name);
     const size_t room = sizeof alter->message;
     if (!topic) return BROKER_UNKNOWN_TOPIC_OR_PARTITION;
     const guard_operation operation = alter->config_count ? GUARD_ALTER_CONFIGS : GUARD_ALTER;
-    if (!broker_may(broker, alter->principal, operation, GUARD_TOPIC, alter->name)) return BROKER_TOPIC_AUTHORIZATION_FAILED;
+    if (!broker_may(broker, alter->principal, operation, GUARD_TOPIC, alter->name))
+        return BROKER_TOPIC_AUTHORIZATION_FAILED;
     if (alter->partition_count != 0 && (topic->info.internal || alter->partition_count <= topic->info.partition_count ||
         alter->partition_count > BROKER_TOPIC_PARTITIONS_MAX ||
         broker->partition_count + alter->partition_count - topic->info.partition_count > BROKER_PARTITIONS_MAX)) {
-        snprintf(alter->message, room, "the topic has %d partitions and can only grow, to at most %d", topic->info.partition_count,
-                 BROKER_TOPIC_PARTITIONS_MAX);
+        snprintf(alter->message, room, "the topic has %d partitions and can only grow, to at most %d",
+                 topic->info.partition_count, BROKER_TOPIC_PARTITIONS_MAX);
         return BROKER_INVALID_PARTITIONS;
     }
     for (size_t i = 0; i < alter->config_count; i++) {
         /* A null value goes back to the default: any known name will do. */
         const weir_setting *setting = &alter->configs[i];
         const int index = broker_topic_config_index(weir_bytes_text(setting->name));
-        const weir_setting checked = {setting->name, setting->value || index < 0 ? setting->value : broker_topic_configs[index].option.fallback};
+        const weir_setting checked = {
+            setting->name, setting->value || index < 0 ? setting->value : broker_topic_configs[index].option.fallback};
         const weir_status status = broker_topic_config_check(topic->info.name, &checked, 1);
         if (!weir_failed(status)) continue;
         say(alter->message, room, status);
@@ -317,7 +341,8 @@ static bool alter_prepare(metadata_change *change) {
     const topic_entry *topic = broker_topic_get(change->broker, alter->name);
     broker_metadata_add_topic(change, alter->name, topic->info.id, topic->info.partition_count, alter->partition_count);
     for (size_t i = 0; i < alter->config_count; i++) {
-        broker_metadata_add_config(change, alter->name, weir_bytes_text(alter->configs[i].name), alter->configs[i].value);
+        broker_metadata_add_config(change, alter->name, weir_bytes_text(alter->configs[i].name),
+                                   alter->configs[i].value);
     }
     return wire_builder_count(&change->builder) > 0;
 }

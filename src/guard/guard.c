@@ -12,7 +12,8 @@ static bool allow_all_may(const guard_authoriser *self, const guard_principal *p
 
 const guard_authoriser guard_allow_all = {.may = allow_all_may};
 
-bool guard_may_cluster(const guard_authoriser *authoriser, const guard_principal *principal, guard_operation operation) {
+bool guard_may_cluster(const guard_authoriser *authoriser, const guard_principal *principal,
+                       guard_operation operation) {
     return guard_may(authoriser, principal, operation, GUARD_CLUSTER, weir_bytes_text("kafka-cluster"));
 }
 

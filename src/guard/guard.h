@@ -24,7 +24,12 @@ typedef enum guard_operation { /* the numbers are those of the protocol */
     GUARD_IDEMPOTENT_WRITE = 12
 } guard_operation;
 
-typedef enum guard_resource { GUARD_TOPIC = 2, GUARD_GROUP = 3, GUARD_CLUSTER = 4, GUARD_TRANSACTIONAL_ID = 5 } guard_resource;
+typedef enum guard_resource {
+    GUARD_TOPIC = 2,
+    GUARD_GROUP = 3,
+    GUARD_CLUSTER = 4,
+    GUARD_TRANSACTIONAL_ID = 5
+} guard_resource;
 
 enum { GUARD_NAME_MAX = 255 };
 

@@ -2,7 +2,8 @@
  *
  *     broker_main FOLDER HOST:PORT [NAME=VALUE ...]
  *
- * prints `ready kafka=HOST:PORT` when it takes requests and ends with status 0 on SIGTERM. Names are broker properties. */
+ * prints `ready kafka=HOST:PORT` when it takes requests and ends with status 0 on SIGTERM. Names are broker properties.
+ */
 #include "base/text.h"
 #include "broker/broker.h"
 #include "io/real/io_real.h"
