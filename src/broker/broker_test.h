@@ -97,6 +97,8 @@ static inline void node_begin(node_world *node, uint64_t seed) {
     node->world = io_sim_world(node->sim);
     node->lane = io_lane_create(node->world->executor, IO_LANE_LOOP, "main");
     weir_account_init(&node->account, "test", 0);
+    weir_assert(!weir_failed(io_make_directory(node->world->files, "data")));
+    weir_assert(!weir_failed(io_sync_directory(node->world->files, "/")));
     node_open(node);
 }
 

@@ -297,9 +297,9 @@ static void prepare_rebalance(group_entry *group) {
     for (size_t i = 0; i < group->member_count; i++) {
         group_member *member = group->members[i];
         if (group->state == GROUP_COMPLETING) set_assignment(group->broker, member, (weir_bytes){0});
+        if (!member->sync) continue;
         take_sync(member, NULL, BROKER_REBALANCE_IN_PROGRESS);
-        /* Its session runs from here: it has to hear of the round by a heartbeat. */
-        if (!member->join) member->deadline_ns = later(group->broker, member->session_timeout_ms);
+        member->deadline_ns = later(group->broker, member->session_timeout_ms); /* it stood still while it waited */
     }
     const int64_t delay_ms = broker_property_i64(group->broker, "group.initial.rebalance.delay.ms");
     group->round_delay = group->state == GROUP_EMPTY && delay_ms > 0;
