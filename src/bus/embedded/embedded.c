@@ -244,6 +244,7 @@ static const bus_vtable vtable = {
     .reader_open = embedded_reader_open,
     .reader_next = embedded_reader_next,
     .reader_end = embedded_reader_end,
+    .reader_start = embedded_reader_start,
     .reader_close = embedded_reader_close,
     .commit_begin = embedded_commit_begin,
     .commit_add = embedded_commit_add,

@@ -5,7 +5,7 @@
  * compressed batch is decompressed once, by the reader's lane. Blocks hold up to BUS_EMBEDDED_BLOCK_ROWS rows and keep
  * what they point into alive, also after reader_close(). With `read_ahead` a reader sees records before they are
  * durable, which is right for whoever writes only through this bus (the journal orders what follows from them after
- * them) and wrong for whoever tells somebody outside.
+ * them) and wrong for whoever tells somebody outside. reader_end() is the end that the reader may see.
  *
  * COMMITTING. Rows become record batches as they are added, on the committer's lane; commit_send() is one
  * broker_append_atomic(). `partition` -1 needs the topic's partition count, which the bus knows once topic_describe() or

@@ -38,6 +38,7 @@ weir_status embedded_reader_open(bus *bus, io_lane *lane, const char *topic, int
                                  size_t ahead_bytes, io_job *wake, bus_reader **reader);
 weir_status embedded_reader_next(bus_reader *reader, bus_block **block);
 int64_t embedded_reader_end(bus_reader *reader);
+int64_t embedded_reader_start(bus_reader *reader);
 void embedded_reader_close(bus_reader *reader);
 
 /* commit.c */

@@ -33,7 +33,7 @@ struct bus_reader {
     source *ring[BUS_EMBEDDED_CHUNKS_MAX];
     _Atomic uint32_t pushed, popped; /* counts; the broker's lane pushes, the reader's pops */
     _Atomic size_t ahead;            /* bytes in the ring and in the chunk being walked */
-    _Atomic int64_t high_watermark;
+    _Atomic int64_t end, start;      /* what may be read, as last seen; where reading began; -1 = not known yet */
     _Atomic bool failed;
     weir_error error;                /* written before `failed` */
     _Atomic bool starved;            /* the broker's side stopped for want of room */
@@ -163,10 +163,21 @@ static void chunk_read(log_read *read, weir_status status) {
     pump(reader);
 }
 
+static int64_t visible_end(const bus_reader *reader, const log_partition *log) {
+    return reader->self->read_ahead ? log_end_offset(log) : log_high_watermark(log);
+}
+
 static void resolve_position(bus_reader *reader, log_partition *log) {
-    const bool ahead = reader->self->read_ahead;
     if (reader->position == BUS_OFFSET_EARLIEST) reader->position = log_start_offset(log);
-    else if (reader->position == BUS_OFFSET_LATEST) reader->position = ahead ? log_end_offset(log) : log_high_watermark(log);
+    else if (reader->position == BUS_OFFSET_LATEST) reader->position = visible_end(reader, log);
+}
+
+/* The first sight of the end is told even to a reader that finds nothing: the partition may be empty. */
+static void see_end(bus_reader *reader, const log_partition *log) {
+    const bool first = atomic_load(&reader->end) < 0;
+    if (first) atomic_store(&reader->start, reader->position);
+    atomic_store(&reader->end, visible_end(reader, log));
+    if (first) post_wake(reader);
 }
 
 static void wait_for_more(bus_reader *reader, log_partition *log) {
@@ -205,13 +216,13 @@ static void pump(bus_reader *reader) {
         return;
     }
     resolve_position(reader, log);
-    atomic_store(&reader->high_watermark, log_high_watermark(log));
+    see_end(reader, log);
     if (!has_room(reader)) {
         atomic_store(&reader->starved, true);
         if (!has_room(reader)) return; /* whoever makes room sees `starved` and posts the pump */
         atomic_store(&reader->starved, false);
     }
-    if (reader->position == (reader->self->read_ahead ? log_end_offset(log) : log_high_watermark(log))) {
+    if (reader->position == visible_end(reader, log)) {
         wait_for_more(reader, log);
     } else {
         start_read(reader, log);
@@ -352,7 +363,7 @@ static weir_status make_block(bus_reader *reader, block **result) {
         if (reader->in_batch) status = fill(reader, made, capacity);
     }
     made->view.next_offset = reader->next_offset;
-    made->view.high_watermark = atomic_load(&reader->high_watermark);
+    made->view.high_watermark = atomic_load(&reader->end);
     *result = made;
     if (made->view.count > 0) { /* what is right goes first; the damage is told by the next call */
         if (weir_failed(status)) weir_error_set(&reader->own_error, status);
@@ -407,7 +418,11 @@ weir_status embedded_reader_next(bus_reader *reader, bus_block **result) {
 }
 
 int64_t embedded_reader_end(bus_reader *reader) {
-    return atomic_load(&reader->high_watermark);
+    return atomic_load(&reader->end);
+}
+
+int64_t embedded_reader_start(bus_reader *reader) {
+    return atomic_load(&reader->end) < 0 ? -1 : atomic_load(&reader->start);
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
@@ -439,6 +454,8 @@ weir_status embedded_reader_open(bus *base, io_lane *lane, const char *topic, in
     reader->position = offset;
     reader->next_offset = offset >= 0 ? offset : 0;
     reader->parked = true;
+    atomic_init(&reader->end, -1);
+    atomic_init(&reader->start, -1);
     reader->compressor = wire_compressor_create(&self->account);
     pthread_mutex_init(&reader->lock, NULL);
     io_job_init(&reader->pump_job, open_run);
