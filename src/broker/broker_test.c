@@ -1,6 +1,7 @@
 /* Goal: topics live in their records, produce and fetch keep Kafka's rules, a commit is all or nothing, and what was
  * acknowledged survives a power cut.
- * Method: one broker in a simulated world; operations of broker.h as plain calls; restarts, orderly and by power cut. */
+ * Method: one broker in a simulated world; operations of broker.h as plain calls; restarts, orderly and by power cut.
+ */
 #include "broker/broker_test.h"
 
 enum { LINES = 1 << 16 };
@@ -92,8 +93,12 @@ static void test_a_topic_grows_and_changes(void **state) {
     node_create(&node, "t", 1, set, 1);
     int64_t offset;
     assert_int_equal(node_produce(&node, "t", "long", 200, NULL, &offset), BROKER_MESSAGE_TOO_LARGE);
-    alter_call call = {.operation = {.principal = &guard_anonymous, .name = text("t"), .partition_count = 4, .configs = unset,
-                                     .config_count = 1, .done = alter_done}};
+    alter_call call = {.operation = {.principal = &guard_anonymous,
+                                     .name = text("t"),
+                                     .partition_count = 4,
+                                     .configs = unset,
+                                     .config_count = 1,
+                                     .done = alter_done}};
     broker_topic_alter(node.broker, &call.operation);
     node_until(&node, &call.done);
     assert_int_equal(call.operation.error, BROKER_NONE);
@@ -119,7 +124,8 @@ static void test_records_go_in_and_come_out(void **state) {
         options.codec = (wire_codec)codec;
         options.level = WIRE_LEVEL_DEFAULT;
         int64_t offset;
-        assert_int_equal(node_produce(&node, "t", wire_codec_name((wire_codec)codec), 2, &options, &offset), BROKER_NONE);
+        assert_int_equal(node_produce(&node, "t", wire_codec_name((wire_codec)codec), 2, &options, &offset),
+                         BROKER_NONE);
         assert_int_equal(offset, codec * 2);
     }
     assert_int_equal(node_fetch(&node, "t", 0, 0, lines, LINES), BROKER_NONE);
@@ -167,7 +173,8 @@ static void test_wrong_batches_are_refused(void **state) {
     assert_int_equal(node_produce_bytes(&node, "keyed", 0, &bytes, -1, &part), BROKER_INVALID_RECORD);
     assert_int_equal(node_produce_bytes(&node, "t", 1, &bytes, -1, &part), BROKER_UNKNOWN_TOPIC_OR_PARTITION);
     assert_int_equal(node_produce_bytes(&node, "t", 0, &bytes, 2, &part), BROKER_INVALID_REQUIRED_ACKS);
-    assert_int_equal(node_produce_bytes(&node, BROKER_OFFSETS_TOPIC, 0, &bytes, -1, &part), BROKER_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(node_produce_bytes(&node, BROKER_OFFSETS_TOPIC, 0, &bytes, -1, &part),
+                     BROKER_INVALID_TOPIC_EXCEPTION);
     bytes.data[bytes.size - 1] ^= 1;
     assert_int_equal(node_produce_bytes(&node, "t", 0, &bytes, -1, &part), BROKER_CORRUPT_MESSAGE);
     bytes.data[bytes.size - 1] ^= 1;
@@ -257,8 +264,13 @@ static void test_a_long_poll_ends_with_the_first_record_or_its_time(void **state
     assert_true(io_now_ns(node.world->clock) - before_ns >= 500 * 1000000LL);
 
     broker_fetch_part part = {.target = {.topic = text("t")}, .current_leader_epoch = -1, .max_bytes = 1 << 20};
-    fetch_call call = {.operation = {.principal = &guard_anonymous, .parts = &part, .part_count = 1, .max_wait_ms = 3600000,
-                                     .min_bytes = 200, .max_bytes = 1 << 20, .done = fetch_done}};
+    fetch_call call = {.operation = {.principal = &guard_anonymous,
+                                     .parts = &part,
+                                     .part_count = 1,
+                                     .max_wait_ms = 3600000,
+                                     .min_bytes = 200,
+                                     .max_bytes = 1 << 20,
+                                     .done = fetch_done}};
     broker_fetch_start(node.broker, &call.operation);
     node_for_ms(&node, 1000);
     assert_false(call.done);
@@ -288,8 +300,11 @@ static void test_a_long_poll_ends_with_the_first_record_or_its_time(void **state
 NODE_OPERATION(list, broker_list_offset, operation)
 
 static int64_t list_offset(node_world *node, int64_t timestamp_ms, broker_error wanted) {
-    list_call call = {.operation = {.principal = &guard_anonymous, .target = {.topic = text("t")}, .current_leader_epoch = -1,
-                                    .timestamp_ms = timestamp_ms, .done = list_done}};
+    list_call call = {.operation = {.principal = &guard_anonymous,
+                                    .target = {.topic = text("t")},
+                                    .current_leader_epoch = -1,
+                                    .timestamp_ms = timestamp_ms,
+                                    .done = list_done}};
     broker_list_offset_start(node->broker, &call.operation);
     node_until(node, &call.done);
     assert_int_equal(call.operation.error, wanted);
@@ -329,17 +344,23 @@ static void test_offsets_by_name_and_by_time(void **state) {
 
 NODE_OPERATION(atomic, broker_atomic, operation)
 
-static broker_error commit_pair(node_world *node, const char *value, int64_t consumed, atomic_call *call, weir_buffer *buffers,
-                                broker_atomic_batch *batches, broker_atomic_offset *offset) {
+static broker_error commit_pair(node_world *node, const char *value, int64_t consumed, atomic_call *call,
+                                weir_buffer *buffers, broker_atomic_batch *batches, broker_atomic_offset *offset) {
     static const char *const topics[] = {"left", "right"};
     for (int i = 0; i < 2; i++) {
         weir_buffer_init(&buffers[i], &node->account, 1 << 20);
         node_batch(node, &buffers[i], value, 1, &wire_batch_options_default);
-        batches[i] = (broker_atomic_batch){.target = {.topic = text(topics[i])}, .bytes = buffers[i].data, .size = buffers[i].size};
+        batches[i] = (broker_atomic_batch){
+            .target = {.topic = text(topics[i])}, .bytes = buffers[i].data, .size = buffers[i].size};
     }
     *offset = (broker_atomic_offset){.topic = text("left"), .offset = consumed};
-    *call = (atomic_call){.operation = {.principal = &guard_system, .batches = batches, .batch_count = 2, .group = text("task"),
-                                        .offsets = offset, .offset_count = 1, .done = atomic_done}};
+    *call = (atomic_call){.operation = {.principal = &guard_system,
+                                        .batches = batches,
+                                        .batch_count = 2,
+                                        .group = text("task"),
+                                        .offsets = offset,
+                                        .offset_count = 1,
+                                        .done = atomic_done}};
     broker_append_atomic(node->broker, &call->operation);
     return BROKER_NONE;
 }
@@ -364,7 +385,8 @@ static void test_a_commit_is_all_or_nothing(void **state) {
         node_begin(&node, seed);
         node_create(&node, "left", 1, NULL, 0);
         node_create(&node, "right", 1, NULL, 0);
-        for (int i = 0; i < 8; i++) commit_pair(&node, "v", i + 1, &calls[i], buffers + 2 * i, batches + 2 * i, offsets + i);
+        for (int i = 0; i < 8; i++)
+            commit_pair(&node, "v", i + 1, &calls[i], buffers + 2 * i, batches + 2 * i, offsets + i);
         io_sim_run(node.sim, NULL, NULL, io_sim_draw(node.sim, 60));
         int64_t acknowledged = 0;
         for (int i = 0; i < 8; i++) acknowledged += calls[i].done && calls[i].operation.error == BROKER_NONE;

@@ -130,8 +130,8 @@ NODE_OPERATION(del, broker_delete_topic, operation)
 NODE_OPERATION(produce, broker_produce, operation)
 NODE_OPERATION(fetch, broker_fetch, operation)
 
-static inline broker_error node_create(node_world *node, const char *topic, int32_t partitions, const weir_setting *configs,
-                                       size_t config_count) {
+static inline broker_error node_create(node_world *node, const char *topic, int32_t partitions,
+                                       const weir_setting *configs, size_t config_count) {
     create_call call = {.operation = {.principal = &guard_anonymous,
                                       .name = text(topic),
                                       .partition_count = partitions,
@@ -171,8 +171,8 @@ static inline void node_batch(node_world *node, weir_buffer *target, const char 
 }
 
 /* Produces the buffer's bytes as one part; the answer is in *part. */
-static inline broker_error node_produce_bytes(node_world *node, const char *topic, int32_t partition, weir_buffer *bytes,
-                                              int16_t acks, broker_produce_part *part) {
+static inline broker_error node_produce_bytes(node_world *node, const char *topic, int32_t partition,
+                                              weir_buffer *bytes, int16_t acks, broker_produce_part *part) {
     *part = (broker_produce_part){
         .target = {.topic = text(topic), .partition = partition}, .bytes = bytes->data, .size = bytes->size};
     produce_call call = {.operation = {.principal = &guard_anonymous,
@@ -199,9 +199,10 @@ static inline broker_error node_produce(node_world *node, const char *topic, con
 }
 
 /* All values from `offset` on, one a line. */
-static inline broker_error node_fetch(node_world *node, const char *topic, int64_t offset, int32_t max_wait_ms, char *lines,
-                                      size_t size) {
-    broker_fetch_part part = {.target = {.topic = text(topic)}, .offset = offset, .current_leader_epoch = -1, .max_bytes = 1 << 20};
+static inline broker_error node_fetch(node_world *node, const char *topic, int64_t offset, int32_t max_wait_ms,
+                                      char *lines, size_t size) {
+    broker_fetch_part part = {
+        .target = {.topic = text(topic)}, .offset = offset, .current_leader_epoch = -1, .max_bytes = 1 << 20};
     fetch_call call = {.operation = {.principal = &guard_anonymous,
                                      .parts = &part,
                                      .part_count = 1,

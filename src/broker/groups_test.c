@@ -1,5 +1,6 @@
 /* Goal: groups of the classic protocol go through their states as Kafka's do, and come back after a death.
- * Method: stories with a few members, told as operations of broker.h in a simulated world whose clock the test moves. */
+ * Method: stories with a few members, told as operations of broker.h in a simulated world whose clock the test moves.
+ */
 #include "broker/broker_test.h"
 
 NODE_OPERATION(join, broker_join, operation)
@@ -105,12 +106,13 @@ static broker_error sync_end(group_user *member) {
 }
 
 static broker_error beat(const group_user *member) {
-    return broker_group_heartbeat(member->node->broker, &guard_anonymous, text("g"), text(member->id), text(member->instance),
-                                  member->generation);
+    return broker_group_heartbeat(member->node->broker, &guard_anonymous, text("g"), text(member->id),
+                                  text(member->instance), member->generation);
 }
 
 static broker_error leave(const group_user *member) {
-    return broker_group_leave(member->node->broker, &guard_anonymous, text("g"), text(member->id), text(member->instance));
+    return broker_group_leave(member->node->broker, &guard_anonymous, text("g"), text(member->id),
+                              text(member->instance));
 }
 
 static broker_error commit(const group_user *member, const char *topic, int64_t offset) {
@@ -409,7 +411,8 @@ static void test_a_simple_consumer_commits_without_a_group(void **state) {
 NODE_OPERATION(group_delete, broker_group_delete, operation)
 
 static broker_error delete_group(node_world *node) {
-    group_delete_call call = {.operation = {.principal = &guard_anonymous, .group = text("g"), .done = group_delete_done}};
+    group_delete_call call = {
+        .operation = {.principal = &guard_anonymous, .group = text("g"), .done = group_delete_done}};
     broker_groups_delete(node->broker, &call.operation);
     node_until(node, &call.done);
     return call.operation.error;

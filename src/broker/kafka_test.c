@@ -110,8 +110,8 @@ static void call(door_client *client, int16_t key, int version, const void *requ
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
 
-static void fill_produce(door_client *client, wire_produce_request *request, int version, const char *topic, int16_t acks,
-                         weir_bytes records) {
+static void fill_produce(door_client *client, wire_produce_request *request, int version, const char *topic,
+                         int16_t acks, weir_bytes records) {
     wire_produce_request_init(request);
     request->acks = acks;
     request->timeout_ms = 1000;
@@ -134,7 +134,8 @@ static int16_t produce(door_client *client, int version, const char *topic, weir
     return response.responses.items[0].partition_responses.items[0].error_code;
 }
 
-static void fill_fetch(door_client *client, wire_fetch_request *request, int version, const char *topic, int64_t offset, int32_t wait_ms) {
+static void fill_fetch(door_client *client, wire_fetch_request *request, int version, const char *topic, int64_t offset,
+                       int32_t wait_ms) {
     wire_fetch_request_init(request);
     request->max_wait_ms = wait_ms;
     request->min_bytes = 1;
@@ -150,7 +151,8 @@ static void fill_fetch(door_client *client, wire_fetch_request *request, int ver
     request->topics.items[0].partitions.items[0].partition_max_bytes = 1 << 20;
 }
 
-static const wire_fetch_response_partition_data *fetch(door_client *client, int version, const char *topic, int64_t offset, wire_fetch_response *response) {
+static const wire_fetch_response_partition_data *fetch(door_client *client, int version, const char *topic,
+                                                       int64_t offset, wire_fetch_response *response) {
     wire_fetch_request request;
     fill_fetch(client, &request, version, topic, offset, 0);
     call(client, WIRE_API_FETCH, version, &request, response);
@@ -177,7 +179,8 @@ static void test_versions_are_told_even_to_the_unknown(void **state) {
         assert_int_equal(response.api_keys.count, WIRE_API_COUNT);
     }
     for (int32_t i = 0; i < response.api_keys.count; i++) {
-        if (response.api_keys.items[i].api_key == WIRE_API_PRODUCE) assert_int_equal(response.api_keys.items[i].min_version, 0);
+        if (response.api_keys.items[i].api_key == WIRE_API_PRODUCE)
+            assert_int_equal(response.api_keys.items[i].min_version, 0);
     }
     const uint8_t future[] = {0, 0, 0, 12, 0, WIRE_API_API_VERSIONS, 0, 99, 0, 0, 0, 77, 0xff, 0xff, 0, 0};
     weir_buffer_append(&client.out, future, sizeof future);
@@ -254,7 +257,8 @@ static void test_pipelined_requests_are_answered_in_order(void **state) {
         int32_t ids[ROUNDS];
         for (int i = 0; i < ROUNDS; i++) {
             fill_produce(&client, &produced, 9, "t", -1, weir_buffer_view(&batch));
-            ids[i] = i % 4 == 3 ? ask(&client, WIRE_API_HEARTBEAT, 4, &beat) : ask(&client, WIRE_API_PRODUCE, 9, &produced);
+            ids[i] =
+                i % 4 == 3 ? ask(&client, WIRE_API_HEARTBEAT, 4, &beat) : ask(&client, WIRE_API_PRODUCE, 9, &produced);
         }
         flush(&client);
         int64_t offset = 0;
@@ -396,7 +400,8 @@ static void test_metadata_makes_topics_and_tells_where_it_was_asked(void **state
     node_end(&node);
 }
 
-/* Every request, with nothing in it but defaults, in every version: an answer that decodes. What a handler fills in must be sayable in the version it answers. */
+/* Every request, with nothing in it but defaults, in every version: an answer that decodes. What a handler fills in
+ * must be sayable in the version it answers. */
 static void test_every_api_answers_in_every_version(void **state) {
     (void)state;
     node_world node;

@@ -242,7 +242,8 @@ static void bus_story_many(bus_story *story) {
     bus_reader *reader;
     weir_code code;
     io_job_init(&wake.job, bus_flag_run);
-    assert_int_equal(vtable->reader_open(story->bus, story->lane, "many", 0, 7, 64 << 10, &wake.job, &reader).code, WEIR_OK);
+    assert_int_equal(vtable->reader_open(story->bus, story->lane, "many", 0, 7, 64 << 10, &wake.job, &reader).code,
+                     WEIR_OK);
     int64_t next = 7;
     bus_block *kept = NULL;
     while (next < BUS_STORY_MANY) {
@@ -277,7 +278,8 @@ static void bus_story_commits(bus_story *story) {
     assert_int_equal(vtable->commit_offset(commit, "commits-in", 0, 6).code, WEIR_OK);
     assert_int_equal(bus_story_send(story, commit), WEIR_OK);
     const int32_t partition = weir_partition_of_key(row.key, 4);
-    for (int32_t i = 0; i < 4; i++) assert_int_equal(vtable->commit_end_offset(commit, "commits-out", i), i == partition ? 1 : -1);
+    for (int32_t i = 0; i < 4; i++)
+        assert_int_equal(vtable->commit_end_offset(commit, "commits-out", i), i == partition ? 1 : -1);
     vtable->commit_free(commit);
     assert_int_equal(bus_story_committed(story, "commits-group", "commits-in"), 6);
 
@@ -307,20 +309,23 @@ static void bus_story_failures(bus_story *story) {
     bus_block *block;
     weir_code code;
     io_job_init(&wake.job, bus_flag_run);
-    assert_int_equal(vtable->reader_open(story->bus, story->lane, "failures-none", 0, 0, 1024, &wake.job, &reader).code, WEIR_OK);
+    assert_int_equal(vtable->reader_open(story->bus, story->lane, "failures-none", 0, 0, 1024, &wake.job, &reader).code,
+                     WEIR_OK);
     assert_null(bus_story_next(story, reader, &wake, &code));
     assert_int_equal(code, WEIR_NOT_FOUND);
     assert_int_equal(vtable->reader_next(reader, &block).code, WEIR_NOT_FOUND);
     vtable->reader_close(reader);
 
     bus_story_create(story, "failures", 1);
-    assert_int_equal(vtable->reader_open(story->bus, story->lane, "failures", 0, 10, 1024, &wake.job, &reader).code, WEIR_OK);
+    assert_int_equal(vtable->reader_open(story->bus, story->lane, "failures", 0, 10, 1024, &wake.job, &reader).code,
+                     WEIR_OK);
     assert_null(bus_story_next(story, reader, &wake, &code));
     assert_int_equal(code, WEIR_OUT_OF_RANGE);
     vtable->reader_close(reader);
 
     wake.raised = false;
-    assert_int_equal(vtable->reader_open(story->bus, story->lane, "failures", 0, 0, 1024, &wake.job, &reader).code, WEIR_OK);
+    assert_int_equal(vtable->reader_open(story->bus, story->lane, "failures", 0, 0, 1024, &wake.job, &reader).code,
+                     WEIR_OK);
     assert_int_equal(vtable->reader_next(reader, &block).code, WEIR_OK);
     assert_null(block);
     bus_answer gone = {0};

@@ -100,7 +100,8 @@ static weir_status finish_batch(bus_commit *commit, commit_target *target) {
                           "committing to %s-%d", target->topic, target->partition));
     if (target->batch_count == target->batch_capacity) {
         target->batch_capacity = target->batch_capacity ? target->batch_capacity * 2 : 2;
-        target->batches = weir_realloc(&commit->self->account, target->batches, sizeof(target_batch) * target->batch_capacity);
+        target->batches =
+            weir_realloc(&commit->self->account, target->batches, sizeof(target_batch) * target->batch_capacity);
     }
     target->batches[target->batch_count++] = (target_batch){start, target->buffer.size - start};
     commit->closed_bytes += target->buffer.size - start;
@@ -125,16 +126,19 @@ static weir_status choose_partition(bus_commit *commit, const char *topic, const
     if (*partition >= 0) return weir_ok();
     const int32_t count = embedded_partition_count(commit->self, topic);
     if (count <= 0) {
-        return weir_fail(WEIR_NOT_FOUND, "committing to topic %s: its partitions are not known; describe it first", topic);
+        return weir_fail(WEIR_NOT_FOUND, "committing to topic %s: its partitions are not known; describe it first",
+                         topic);
     }
-    *partition = row->key.data ? weir_partition_of_key(row->key, count) : (int32_t)(commit->round_robin++ % (uint32_t)count);
+    *partition =
+        row->key.data ? weir_partition_of_key(row->key, count) : (int32_t)(commit->round_robin++ % (uint32_t)count);
     return weir_ok();
 }
 
 weir_status embedded_commit_add(bus_commit *commit, const char *topic, int32_t partition, const bus_row *row) {
     weir_assert(!commit->sent);
     const size_t bytes = row->key.size + row->value.size + row->headers.size + ROW_OVERHEAD_MAX;
-    if (strlen(topic) > BUS_TOPIC_NAME_MAX) return weir_fail(WEIR_INVALID, "committing to topic %.80s...: the name is too long", topic);
+    if (strlen(topic) > BUS_TOPIC_NAME_MAX)
+        return weir_fail(WEIR_INVALID, "committing to topic %.80s...: the name is too long", topic);
     if (bytes > BUS_EMBEDDED_COMMIT_BYTES_MAX) {
         return weir_fail(WEIR_INVALID, "committing to topic %s: a record of %zu bytes, a commit takes %d", topic, bytes,
                          BUS_EMBEDDED_COMMIT_BYTES_MAX);
@@ -143,7 +147,8 @@ weir_status embedded_commit_add(bus_commit *commit, const char *topic, int32_t p
         return weir_fail(WEIR_FULL, "the commit holds %zu bytes and takes no more", embedded_commit_bytes(commit));
     }
     wire_record record = {.timestamp = row->timestamp_ms, .key = row->key, .value = row->value};
-    if (!split_headers(row->headers, &record)) return weir_fail(WEIR_INVALID, "committing to topic %s: headers without their count", topic);
+    if (!split_headers(row->headers, &record))
+        return weir_fail(WEIR_INVALID, "committing to topic %s: headers without their count", topic);
     WEIR_TRY(choose_partition(commit, topic, row, &partition));
     commit_target *target = target_get(commit, topic, partition);
     if (target->building && wire_builder_bytes(&target->builder) + bytes > BUS_EMBEDDED_BATCH_BYTES) {
@@ -169,10 +174,12 @@ weir_status embedded_commit_offset(bus_commit *commit, const char *topic, int32_
         commit->offsets[i].offset = next_offset;
         return weir_ok();
     }
-    if (commit->offset_count == BUS_EMBEDDED_OFFSETS_MAX) return weir_fail(WEIR_FULL, "the commit holds %d offsets and takes no more", BUS_EMBEDDED_OFFSETS_MAX);
+    if (commit->offset_count == BUS_EMBEDDED_OFFSETS_MAX)
+        return weir_fail(WEIR_FULL, "the commit holds %d offsets and takes no more", BUS_EMBEDDED_OFFSETS_MAX);
     if (commit->offset_count == commit->offset_capacity) {
         commit->offset_capacity = commit->offset_capacity ? commit->offset_capacity * 2 : 8;
-        commit->offsets = weir_realloc(&commit->self->account, commit->offsets, sizeof(consumed) * commit->offset_capacity);
+        commit->offsets =
+            weir_realloc(&commit->self->account, commit->offsets, sizeof(consumed) * commit->offset_capacity);
     }
     commit->offsets[commit->offset_count++] =
         (consumed){.topic = weir_strdup(&commit->self->account, topic), .partition = partition, .offset = next_offset};
@@ -223,15 +230,16 @@ static weir_status prepare(bus_commit *commit) {
     size_t count = 0;
     for (commit_target *target = commit->first; target; target = target->next) {
         for (size_t i = 0; i < target->batch_count; i++) {
-            commit->atomic_batches[count++] =
-                (broker_atomic_batch){.target = {.topic = weir_bytes_text(target->topic), .partition = target->partition},
-                                      .bytes = target->buffer.data + target->batches[i].start,
-                                      .size = target->batches[i].size};
+            commit->atomic_batches[count++] = (broker_atomic_batch){
+                .target = {.topic = weir_bytes_text(target->topic), .partition = target->partition},
+                .bytes = target->buffer.data + target->batches[i].start,
+                .size = target->batches[i].size};
         }
     }
     for (size_t i = 0; i < commit->offset_count; i++) {
         const consumed *offset = &commit->offsets[i];
-        commit->atomic_offsets[i] = (broker_atomic_offset){weir_bytes_text(offset->topic), offset->partition, offset->offset};
+        commit->atomic_offsets[i] =
+            (broker_atomic_offset){weir_bytes_text(offset->topic), offset->partition, offset->offset};
     }
     commit->atomic = (broker_atomic){.principal = commit->self->principal,
                                      .batches = commit->atomic_batches,

@@ -8,8 +8,8 @@
  * them) and wrong for whoever tells somebody outside. reader_end() is the end that the reader may see.
  *
  * COMMITTING. Rows become record batches as they are added, on the committer's lane; commit_send() is one
- * broker_append_atomic(). `partition` -1 needs the topic's partition count, which the bus knows once topic_describe() or
- * topic_create() has told it through this bus; before that commit_add() fails with NOT_FOUND.
+ * broker_append_atomic(). `partition` -1 needs the topic's partition count, which the bus knows once topic_describe()
+ * or topic_create() has told it through this bus; before that commit_add() fails with NOT_FOUND.
  *
  * A job posted as `wake` just before reader_close() may still run once after it.
  * Threads: as bus.h says; the bus itself may be used from any lane. */
@@ -24,8 +24,9 @@ enum {
     BUS_EMBEDDED_CHUNK_BYTES = 1 << 20,   /* one read of the log */
     BUS_EMBEDDED_CHUNKS_MAX = 64,         /* read and not yet walked, of one reader */
     BUS_EMBEDDED_BATCH_BYTES = 768 << 10, /* a commit's batches are closed at this size */
-    BUS_EMBEDDED_COMMIT_BYTES_MAX = 12 << 20, /* commit_add() answers FULL above; the log takes 16 MiB with all offsets */
-    BUS_EMBEDDED_OFFSETS_MAX = 100000     /* of one commit */
+    BUS_EMBEDDED_COMMIT_BYTES_MAX =
+        12 << 20,                     /* commit_add() answers FULL above; the log takes 16 MiB with all offsets */
+    BUS_EMBEDDED_OFFSETS_MAX = 100000 /* of one commit */
 };
 
 typedef struct bus_embedded_config {

@@ -45,8 +45,12 @@ static void has_stopped(void *arg) {
 }
 
 static void open_bus(fixture *self, bool read_ahead) {
-    const broker_config config = {.world = self->world, .lane = self->broker_lane, .directory = "data", .journal_bytes = 1 << 20,
-                                  .ready = is_ready, .arg = self};
+    const broker_config config = {.world = self->world,
+                                  .lane = self->broker_lane,
+                                  .directory = "data",
+                                  .journal_bytes = 1 << 20,
+                                  .ready = is_ready,
+                                  .arg = self};
     self->ready = self->stopped = false;
     const weir_status status = broker_open(&self->broker, &config, NULL);
     if (weir_failed(status)) fprintf(stderr, "%s\n", status.text);
@@ -148,11 +152,13 @@ static void produce_compressed(fixture *self, weir_account *account, wire_codec 
     weir_buffer_init(&scratch, account, 4 << 20);
     wire_builder_begin(&builder, &bytes);
     for (int32_t i = 0; i < count; i++) {
-        wire_builder_add(&builder, io_wall_ms(self->world->clock), (weir_bytes){0}, weir_bytes_text("the same text again and again"), NULL, 0);
+        wire_builder_add(&builder, io_wall_ms(self->world->clock), (weir_bytes){0},
+                         weir_bytes_text("the same text again and again"), NULL, 0);
     }
     weir_status status = wire_builder_finish(&builder, &options, compressor, &scratch);
     weir_assert(!weir_failed(status));
-    broker_produce_part part = {.target = {.topic = weir_bytes_text("codecs")}, .bytes = bytes.data, .size = bytes.size};
+    broker_produce_part part = {
+        .target = {.topic = weir_bytes_text("codecs")}, .bytes = bytes.data, .size = bytes.size};
     produce_call call = {.operation = {.principal = &guard_anonymous, .parts = &part, .part_count = 1, .acks = -1,
                                        .zstd_allowed = true, .done = produce_done}};
     broker_produce_start(self->broker, &call.operation);
@@ -171,13 +177,16 @@ static void test_batches_of_every_codec_are_read(void **state) {
     begin(&self, 20, false);
     bus_story_create(&self.story, "codecs", 1);
     const int32_t each = BUS_EMBEDDED_BLOCK_ROWS + 1000; /* more than a block holds */
-    for (int codec = WIRE_CODEC_NONE; codec < WIRE_CODEC_COUNT; codec++) produce_compressed(&self, &account, (wire_codec)codec, each);
+    for (int codec = WIRE_CODEC_NONE; codec < WIRE_CODEC_COUNT; codec++)
+        produce_compressed(&self, &account, (wire_codec)codec, each);
     bus_flag wake = {0};
     bus_reader *reader;
     weir_code code;
     io_job_init(&wake.job, bus_flag_run);
     const bus_vtable *vtable = self.story.bus->vtable;
-    assert_int_equal(vtable->reader_open(self.story.bus, self.story.lane, "codecs", 0, 5, 1 << 20, &wake.job, &reader).code, WEIR_OK);
+    assert_int_equal(
+        vtable->reader_open(self.story.bus, self.story.lane, "codecs", 0, 5, 1 << 20, &wake.job, &reader).code,
+        WEIR_OK);
     int64_t next = 5;
     while (next < (int64_t)each * WIRE_CODEC_COUNT) {
         bus_block *block = bus_story_next(&self.story, reader, &wake, &code);
@@ -204,11 +213,14 @@ static bool move_some(fixture *self, int64_t *position, uint64_t steps) {
     weir_code code;
     io_job_init(&wake.job, bus_flag_run);
     io_job_init(&sent.job, bus_flag_run);
-    assert_int_equal(vtable->reader_open(self->story.bus, self->story.lane, "source", 0, *position, 4096, &wake.job, &reader).code, WEIR_OK);
+    assert_int_equal(
+        vtable->reader_open(self->story.bus, self->story.lane, "source", 0, *position, 4096, &wake.job, &reader).code,
+        WEIR_OK);
     bus_block *block = bus_story_next(&self->story, reader, &wake, &code);
     assert_non_null(block);
     bus_commit *commit = vtable->commit_begin(self->story.bus, self->story.lane, "mover");
-    for (uint32_t i = 0; i < block->count; i++) assert_int_equal(vtable->commit_add(commit, "target", 0, &block->rows[i]).code, WEIR_OK);
+    for (uint32_t i = 0; i < block->count; i++)
+        assert_int_equal(vtable->commit_add(commit, "target", 0, &block->rows[i]).code, WEIR_OK);
     assert_int_equal(vtable->commit_offset(commit, "source", 0, block->next_offset).code, WEIR_OK);
     vtable->commit_send(commit, &sent.job);
     io_sim_run(self->sim, flag_is_set, &sent.raised, steps);
@@ -320,8 +332,10 @@ static void test_on_real_threads(void **state) {
     assert_int_equal(io_real_start(&self->real, &(io_real_config){.workers = 2}).code, WEIR_OK);
     const io_world *world = io_real_world(self->real);
     self->broker_lane = io_lane_create(world->executor, IO_LANE_LOOP, "broker");
-    self->story = (bus_story){
-        .world = world, .lane = io_lane_create(world->executor, IO_LANE_LOOP, "main"), .run = real_run, .harness = self};
+    self->story = (bus_story){.world = world,
+                              .lane = io_lane_create(world->executor, IO_LANE_LOOP, "main"),
+                              .run = real_run,
+                              .harness = self};
     io_job_init(&self->poll_job, real_poll);
     io_job_init(&real_told.job, bus_flag_run);
     io_timer_init(&self->poll, self->story.lane, &self->poll_job);

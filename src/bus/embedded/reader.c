@@ -211,8 +211,8 @@ static void pump(bus_reader *reader) {
     log_waiter_drop(reader);
     log_partition *log = resolve(reader);
     if (!log) {
-        reader_fail(reader, weir_fail(WEIR_NOT_FOUND, "reading %s-%d: there is no such topic or partition", reader->topic,
-                                      reader->partition));
+        reader_fail(reader, weir_fail(WEIR_NOT_FOUND, "reading %s-%d: there is no such topic or partition",
+                                      reader->topic, reader->partition));
         return;
     }
     resolve_position(reader, log);
@@ -276,7 +276,8 @@ static weir_status next_batch(bus_reader *reader) {
     WEIR_TRY(wire_batch_parse(reader->left, &reader->batch));
     reader->left.data += reader->batch.size_bytes;
     reader->left.size -= reader->batch.size_bytes;
-    if (wire_batch_is(&reader->batch, WIRE_BATCH_CONTROL) || wire_batch_next_offset(&reader->batch) <= reader->next_offset) {
+    if (wire_batch_is(&reader->batch, WIRE_BATCH_CONTROL) ||
+        wire_batch_next_offset(&reader->batch) <= reader->next_offset) {
         if (wire_batch_next_offset(&reader->batch) > reader->next_offset) {
             reader->next_offset = wire_batch_next_offset(&reader->batch);
         }
@@ -431,7 +432,8 @@ static void open_run(io_job *job) {
     bus_reader *reader = io_owner(job, bus_reader, pump_job);
     bus_embedded *self = reader->self;
     io_job_init(&reader->pump_job, pump_run);
-    if (!guard_may(broker_authoriser(self->broker), self->principal, GUARD_READ, GUARD_TOPIC, weir_bytes_text(reader->topic))) {
+    if (!guard_may(broker_authoriser(self->broker), self->principal, GUARD_READ, GUARD_TOPIC,
+                   weir_bytes_text(reader->topic))) {
         reader_fail(reader, broker_error_status(BROKER_TOPIC_AUTHORIZATION_FAILED, "reading topic %s", reader->topic));
         return;
     }
@@ -442,7 +444,8 @@ weir_status embedded_reader_open(bus *base, io_lane *lane, const char *topic, in
                                  size_t ahead_bytes, io_job *wake, bus_reader **result) {
     bus_embedded *self = (bus_embedded *)base;
     if (strlen(topic) > BUS_TOPIC_NAME_MAX || partition < 0 || offset < BUS_OFFSET_EARLIEST) {
-        return weir_fail(WEIR_INVALID, "reading %.80s-%d from offset %lld: no such place", topic, partition, (long long)offset);
+        return weir_fail(WEIR_INVALID, "reading %.80s-%d from offset %lld: no such place", topic, partition,
+                         (long long)offset);
     }
     bus_reader *reader = weir_alloc(&self->account, sizeof *reader);
     reader->self = self;
