@@ -150,6 +150,65 @@ static void one_row_too_large_fails(void **unused) {
     story_end(&s);
 }
 
+/* The bus may find only at the send that a commit is too large. */
+static void commit_refused_as_too_large_is_split(void **unused) {
+    (void)unused;
+    story s;
+    story_begin(&s, 21, 1);
+    build_aggregate(&s, &windows[3], false);
+    s.topology.emit_every_update = true;
+    produce_random(&s, &windows[3], 300, true);
+    s.bus.refuse_next = WEIR_FULL;
+    query_begin(&s);
+    settle(&s);
+    assert_int_equal(s.bus.commits_refused, 1);
+    check_every_update(&s, true);
+    check_counts(&s);
+    story_end(&s);
+}
+
+/* A snapshot that is ahead of its changelog cannot be believed: all of the changelog is replayed. */
+static void snapshot_ahead_of_its_changelog_is_not_used(void **unused) {
+    (void)unused;
+    story s;
+    story_begin(&s, 22, 1);
+    build_aggregate(&s, &windows[0], false);
+    produce_random(&s, &windows[0], 100, true);
+    query_begin(&s);
+    settle(&s);
+    query_end(&s);
+    test_partition *changelog = &test_bus_topic(&s.bus, "Q-changelog")->partitions[0];
+    const int64_t kept = 3;
+    for (int64_t i = kept; i < changelog->count; i++) weir_free(&s.bus.account, changelog->records[i].bytes);
+    changelog->count = kept;
+    query_begin(&s);
+    settle(&s);
+    assert_int_equal(s.state, FLOW_RUNNING);
+    flow_query_stats stats;
+    flow_query_stats_get(s.query, &stats);
+    assert_int_equal(stats.groups, kept);
+    story_end(&s);
+}
+
+/* Topics that do not fit the query are refused by name. */
+static void changelog_with_other_partitions_is_refused(void **unused) {
+    (void)unused;
+    story s;
+    story_begin(&s, 23, 1);
+    build_aggregate(&s, &windows[0], false);
+    test_bus_make(&s.bus, "Q-changelog", 3);
+    query_begin(&s);
+    settle(&s);
+    assert_int_equal(s.state, FLOW_FAILED);
+    flow_query_stats stats;
+    flow_query_stats_get(s.query, &stats);
+    assert_int_equal(stats.last_error.code, WEIR_INVALID);
+    assert_non_null(strstr(stats.last_error.text, "Q-changelog has 3 partitions"));
+    flow_query_free(s.query);
+    s.query = NULL;
+    story_end(&s);
+}
+
 /* A refused commit stops the query; started again it goes on. */
 static void refused_commit_fails_and_restart_continues(void **unused) {
     (void)unused;
@@ -440,6 +499,52 @@ static void missing_source_fails_with_its_name(void **unused) {
     story_end(&s);
 }
 
+/* Rows of groups that exist take no memory: what the query holds settles. */
+static void steady_state_holds_no_more_memory(void **unused) {
+    (void)unused;
+    story s;
+    story_begin(&s, 19, 1);
+    build_aggregate(&s, &windows[0], false);
+    s.runtime.state_directory = NULL;
+    query_begin(&s);
+    size_t held = 0;
+    for (unsigned round = 0; round < 12; round++) {
+        ref.input_count = ref.group_count = ref.update_count = 0;
+        produce_random(&s, &windows[0], 1000, true);
+        settle(&s);
+        const size_t now = atomic_load(&s.query->account.used_bytes);
+        if (round > 4) assert_int_equal(now, held);
+        held = now;
+    }
+    story_end(&s);
+}
+
+/* Several of a task's failures in the middle of a read, a commit, a snapshot: the source topic is deleted. */
+static void deleted_source_ends_the_query(void **unused) {
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        story s;
+        story_begin(&s, seed, 1);
+        build_aggregate(&s, &windows[1], false);
+        s.runtime.checkpoint_interval_ms = 1;
+        produce_random(&s, &windows[1], 300, true);
+        query_begin(&s);
+        io_sim_run(s.sim, NULL, NULL, 40 + draw(200));
+        if (s.ended == 0) {
+            test_bus_topic(&s.bus, "in")->is_deleted = true;
+            test_bus_wake_readers(&s.bus);
+            settle(&s);
+        }
+        assert_int_equal(s.state, FLOW_FAILED);
+        flow_query_stats stats;
+        flow_query_stats_get(s.query, &stats);
+        assert_int_equal(stats.last_error.code, WEIR_NOT_FOUND);
+        flow_query_free(s.query);
+        s.query = NULL;
+        story_end(&s);
+    }
+}
+
 /* Stopping at any step ends once, in order, and leaks nothing. */
 static void stop_at_any_step(void **unused) {
     (void)unused;
@@ -467,6 +572,9 @@ int main(void) {
         cmocka_unit_test(every_input_counts_once_through_crashes),
         cmocka_unit_test(commits_split_when_the_bus_is_full),
         cmocka_unit_test(one_row_too_large_fails),
+        cmocka_unit_test(commit_refused_as_too_large_is_split),
+        cmocka_unit_test(snapshot_ahead_of_its_changelog_is_not_used),
+        cmocka_unit_test(changelog_with_other_partitions_is_refused),
         cmocka_unit_test(refused_commit_fails_and_restart_continues),
         cmocka_unit_test(quarantined_records_tell_why),
         cmocka_unit_test(repartition_brings_groups_together),
@@ -475,6 +583,8 @@ int main(void) {
         cmocka_unit_test(restart_from_whole_damaged_and_missing_snapshots),
         cmocka_unit_test(emptied_changelog_does_not_hold_a_restart),
         cmocka_unit_test(missing_source_fails_with_its_name),
+        cmocka_unit_test(steady_state_holds_no_more_memory),
+        cmocka_unit_test(deleted_source_ends_the_query),
         cmocka_unit_test(stop_at_any_step),
     };
     return cmocka_run_group_tests_name("flow", tests, NULL, NULL);

@@ -382,6 +382,13 @@ static inline void check_counts(story *s) {
     assert_int_equal(stats.rows_in,
                      stats.quarantined + stats.null_key + stats.null_value + stats.late + stats.aggregated);
     assert_int_equal(stats.lag, 0);
+    const weir_metric *metrics = s->query->metrics;
+    assert_int_equal(weir_metric_get(&metrics[FLOW_METRIC_ROWS_IN]), stats.rows_in);
+    assert_int_equal(weir_metric_get(&metrics[FLOW_METRIC_ROWS_OUT]), stats.rows_out);
+    assert_int_equal(weir_metric_get(&metrics[FLOW_METRIC_LATE]), stats.late);
+    assert_int_equal(weir_metric_get(&metrics[FLOW_METRIC_GROUPS]), stats.groups);
+    assert_int_equal(weir_metric_get(&metrics[FLOW_METRIC_STATE_BYTES]), stats.state_bytes);
+    assert_int_equal(weir_metric_get(&metrics[FLOW_METRIC_LAG]), 0);
     assert_int_equal(test_bus_topic(&s->bus, "bad")->partitions[0].count, ref.counts.quarantined);
     if (stats.quarantined) assert_int_equal(stats.last_error.code, WEIR_CORRUPT);
 }
