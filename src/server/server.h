@@ -30,6 +30,8 @@ typedef struct server_config {
     engine *engine;
     const char *host;
     uint16_t port;    /* 0 = a free one */
+    const weir_setting *properties; /* what the engine was given, for SHOW PROPERTIES; borrowed */
+    size_t property_count;
 } server_config;
 
 /* BUSY when the port is taken. */
