@@ -42,16 +42,16 @@ static json_t *one_text(const char *value) {
     return array;
 }
 
-static json_t *buffer_json(server *server, void (*print)(const void *value, weir_buffer *target), const void *value) {
+static json_t *buffer_json(server *self, void (*print)(const void *value, weir_buffer *target), const void *value) {
     weir_buffer text;
-    weir_buffer_init(&text, &server->account, SERVER_BODY_BYTES_MAX);
+    weir_buffer_init(&text, &self->account, SERVER_BODY_BYTES_MAX);
     print(value, &text);
     json_t *json = server_json_text(weir_buffer_text(&text));
     weir_buffer_deinit(&text);
     return json;
 }
 
-/* ---- what changed ------------------------------------------------------------------------------------------------- */
+/* ---- what changed ---- */
 
 static const char *source_sort(bool is_table) {
     return is_table ? "table" : "stream";
@@ -117,7 +117,7 @@ static json_t *nothing_entity(const entity_maker *maker) {
     return entity;
 }
 
-/* ---- queries ---------------------------------------------------------------------------------------------------------- */
+/* ---- queries ---- */
 
 static json_t *query_json(const engine_query_info *info) {
     const char *state = server_state_name(info->stats.state);
@@ -279,24 +279,24 @@ static json_t *explain_entity(const entity_maker *maker) {
     return entity;
 }
 
-/* ---- streams and tables --------------------------------------------------------------------------------------------------- */
+/* ---- streams and tables ---- */
 
-static int64_t topic_partitions(const server *server, const char *name) {
-    if (server->config.broker == NULL) return 0;
-    const broker_topic *topic = broker_topic_find(server->config.broker, weir_bytes_text(name));
+static int64_t topic_partitions(const server *self, const char *name) {
+    if (self->config.broker == NULL) return 0;
+    const broker_topic *topic = broker_topic_find(self->config.broker, weir_bytes_text(name));
     return topic != NULL ? topic->partition_count : 0;
 }
 
 /* The running queries that read, or write, the source. */
-static json_t *queries_of(const server *server, const char *source, bool readers) {
-    const sql_catalog *catalog = engine_catalog(server->config.engine);
+static json_t *queries_of(const server *self, const char *source, bool readers) {
+    const sql_catalog *catalog = engine_catalog(self->config.engine);
     json_t *queries = json_array();
     const sql_query_entry *query;
     for (size_t at = 0; (query = readers ? sql_catalog_reader(catalog, source, &at)
                                          : sql_catalog_writer(catalog, source, &at)) != NULL;) {
         const bool matches = strcmp(readers ? query->source : query->sink, source) == 0;
         engine_query_info info;
-        if (matches && engine_query_find(server->config.engine, query->id, &info))
+        if (matches && engine_query_find(self->config.engine, query->id, &info))
             json_array_append_new(queries, query_json(&info));
     }
     return queries;
@@ -358,15 +358,15 @@ static json_t *sources_entity(const entity_maker *maker, bool tables) {
     return entity;
 }
 
-/* ---- topics, functions, properties -------------------------------------------------------------------------------------- */
+/* ---- topics, functions, properties ---- */
 
 static json_t *topics_entity(const entity_maker *maker) {
     const bool extended = maker->plan->extended;
-    const server *server = maker->server;
+    const server *self = maker->server;
     json_t *entity = entity_create(maker, extended ? "kafka_topics_extended" : "kafka_topics"), *topics = json_array();
     const broker_topic *topic;
-    for (size_t i = 0; (topic = broker_topic_at(server->config.broker, i)) != NULL; i++) {
-        if (topic->internal || !server_topic_is_visible(server, maker->principal, topic->name)) continue;
+    for (size_t i = 0; (topic = broker_topic_at(self->config.broker, i)) != NULL; i++) {
+        if (topic->internal || !server_topic_is_visible(self, maker->principal, topic->name)) continue;
         json_t *json = json_object(), *replicas = json_array();
         for (int32_t p = 0; p < topic->partition_count; p++) json_array_append_new(replicas, json_integer(1));
         set_text(json, "name", topic->name);
@@ -500,7 +500,7 @@ static json_t *properties_entity(const entity_maker *maker) {
     return entity;
 }
 
-/* ---- connectors ------------------------------------------------------------------------------------------------------------ */
+/* ---- connectors ---- */
 
 static const char *connector_state(connect_state state) {
     switch (state) {
@@ -530,14 +530,14 @@ static json_t *connectors_entity(const entity_maker *maker) {
     return entity;
 }
 
-static json_t *connector_status(const server *server, const engine_connector_info *info) {
+static json_t *connector_status(const server *self, const engine_connector_info *info) {
     const char *state = connector_state(info->stats.state);
     json_t *status = json_object(), *connector = json_object(), *task = json_object(), *tasks = json_array();
     set_text(connector, "state", state);
-    set_text(connector, "worker_id", server->address);
+    set_text(connector, "worker_id", self->address);
     json_object_set_new(task, "id", json_integer(0));
     set_text(task, "state", state);
-    set_text(task, "worker_id", server->address);
+    set_text(task, "worker_id", self->address);
     if (info->stats.last_error.code != WEIR_OK) set_text(task, "trace", info->stats.last_error.text);
     json_array_append_new(tasks, task);
     set_text(status, "name", info->name);
@@ -548,24 +548,24 @@ static json_t *connector_status(const server *server, const engine_connector_inf
 }
 
 static json_t *describe_connector_entity(const entity_maker *maker) {
-    const server *server = maker->server;
+    const server *self = maker->server;
     json_t *entity = entity_create(maker, "connector_description"), *sources = json_array();
     engine_connector_info info;
     size_t i = 0;
     bool found = false;
-    while (!found && engine_connector_at(server->config.engine, i++, &info))
+    while (!found && engine_connector_at(self->config.engine, i++, &info))
         found = strcmp(info.name, maker->plan->name) == 0;
     set_text(entity, "connectorClass", found ? info.source->name : "");
-    json_object_set_new(entity, "status", found ? connector_status(server, &info) : json_null());
+    json_object_set_new(entity, "status", found ? connector_status(self, &info) : json_null());
     const sql_source *source;
-    for (i = 0; found && (source = sql_catalog_source_at(engine_catalog(server->config.engine), i)) != NULL; i++)
+    for (i = 0; found && (source = sql_catalog_source_at(engine_catalog(self->config.engine), i)) != NULL; i++)
         if (strcmp(source->topic, info.topic) == 0) json_array_append_new(sources, source_description(maker, source));
     json_object_set_new(entity, "sources", sources);
     json_object_set_new(entity, "topics", one_text(found ? info.topic : NULL));
     return entity;
 }
 
-/* ---- the choice ------------------------------------------------------------------------------------------------------------ */
+/* ---- the choice ---- */
 
 static json_t *show_entity(const entity_maker *maker) {
     switch (maker->plan->subject) {
@@ -580,16 +580,16 @@ static json_t *show_entity(const entity_maker *maker) {
     return NULL;
 }
 
-const char *server_entity_refusal(const server *server, const sql_plan *plan) {
-    if (plan->kind == SQL_PLAN_SHOW && plan->subject == SQL_TOPICS && server->config.broker == NULL)
+const char *server_entity_refusal(const server *self, const sql_plan *plan) {
+    if (plan->kind == SQL_PLAN_SHOW && plan->subject == SQL_TOPICS && self->config.broker == NULL)
         return "The topics of a Kafka cluster are not listed here; ask the cluster: weir topic list --bootstrap "
                "HOST:PORT.";
     return NULL;
 }
 
-json_t *server_entity(server *server, const server_request *request, const guard_principal *principal,
+json_t *server_entity(server *self, const server_request *request, const guard_principal *principal,
                       const engine_answer *answer) {
-    const entity_maker maker = {server, request, principal, answer, answer->plan};
+    const entity_maker maker = {self, request, principal, answer, answer->plan};
     if (answer->plan == NULL) return NULL;
     switch (answer->plan->kind) {
     case SQL_PLAN_CREATE_SOURCE:

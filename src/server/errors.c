@@ -53,10 +53,10 @@ void server_json_append(weir_buffer *target, const json_t *value) {
     if (json_dump_callback(value, append_piece, target, JSON_COMPACT | JSON_ENCODE_ANY) != 0) target->overflowed = true;
 }
 
-void server_reply_json(server *server, http_exchange *exchange, unsigned status, const char *content_type,
+void server_reply_json(server *self, http_exchange *exchange, unsigned status, const char *content_type,
                        json_t *value) {
     weir_buffer text;
-    weir_buffer_init(&text, &server->account, SERVER_REPLY_BYTES_MAX);
+    weir_buffer_init(&text, &self->account, SERVER_REPLY_BYTES_MAX);
     server_json_append(&text, value);
     json_decref(value);
     if (text.overflowed)
@@ -66,20 +66,20 @@ void server_reply_json(server *server, http_exchange *exchange, unsigned status,
     weir_buffer_deinit(&text);
 }
 
-void server_reply_error(server *server, http_exchange *exchange, server_error_code code, const char *statement,
+void server_reply_error(server *self, http_exchange *exchange, server_error_code code, const char *statement,
                         json_t *entities, const char *message) {
-    server_reply_json(server, exchange, (unsigned)code / 100, "application/json",
+    server_reply_json(self, exchange, (unsigned)code / 100, "application/json",
                       server_error_json(code, message, statement, entities));
 }
 
-void server_reply_error_format(server *server, http_exchange *exchange, server_error_code code, const char *format,
+void server_reply_error_format(server *self, http_exchange *exchange, server_error_code code, const char *format,
                                ...) {
     char message[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    server_reply_error(server, exchange, code, NULL, NULL, message);
+    server_reply_error(self, exchange, code, NULL, NULL, message);
 }
 
 void server_failure_text(const server_request *request, const engine_answer *answer, weir_buffer *text) {

@@ -3,8 +3,8 @@
 if(CMAKE_SCRIPT_MODE_FILE)
   file(READ ${SOURCE} page HEX)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," page "${page}")
-  string(REGEX REPLACE "(................................................................................)" "\\1\n" page "${page}")
-  file(WRITE ${TARGET} "#include \"server/page.h\"\n\nconst uint8_t server_page[] = {\n${page}};\nconst size_t server_page_bytes = sizeof server_page;\n")
+  file(WRITE ${TARGET} "#include \"server/page.h\"\n\nconst uint8_t server_page[] = {\n${page}};\n"
+                       "const size_t server_page_bytes = sizeof server_page;\n")
   return()
 endif()
 

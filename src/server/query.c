@@ -13,7 +13,11 @@ struct stream_chunk {
     weir_buffer rows;
 };
 
-typedef enum stream_form { STREAM_QUERY /* POST /query */, STREAM_LINES, STREAM_ARRAY /* POST /query-stream */ } stream_form;
+typedef enum stream_form {
+    STREAM_QUERY /* POST /query */,
+    STREAM_LINES,
+    STREAM_ARRAY /* POST /query-stream */
+} stream_form;
 
 typedef enum stream_end { STREAM_GOES_ON, STREAM_TOO_SLOW, STREAM_TOO_LARGE, STREAM_NO_MEMORY } stream_end;
 
@@ -42,7 +46,7 @@ struct server_stream {
     bool last_run; /* set on our lane before the last post */
 };
 
-/* ---- task lanes: rows become chunks ------------------------------------------------------------------------------- */
+/* ---- task lanes: rows become chunks ---- */
 
 static stream_chunk *chunk_create(server_stream *stream) {
     stream_chunk *chunk = weir_try_alloc(&stream->server->account, sizeof *chunk);
@@ -112,7 +116,8 @@ static bool on_batch(void *arg, const data_batch *batch) {
     uint32_t columns[COLUMNS_MAX];
     if (atomic_load(&stream->end) != STREAM_GOES_ON) return false;
     weir_assert(stream->schema != NULL && stream->schema->count <= COLUMNS_MAX);
-    weir_assert(map_columns(stream->schema, batch->schema, columns)); /* the engine's promise */
+    const bool found = map_columns(stream->schema, batch->schema, columns);
+    weir_assert(found); /* the engine's promise */
     stream_chunk *chunk = NULL;
     for (uint32_t i = 0; i < batch->selection.count; i++) {
         if (chunk == NULL && (chunk = chunk_create(stream)) == NULL) return give_up(stream, STREAM_NO_MEMORY);
@@ -130,7 +135,7 @@ static bool on_batch(void *arg, const data_batch *batch) {
     return chunk == NULL || chunk_push(stream, chunk);
 }
 
-/* ---- our lane: chunks go to the client ------------------------------------------------------------------------------- */
+/* ---- our lane: chunks go to the client ---- */
 
 static void take_arrived(server_stream *stream) {
     stream_chunk *newest = atomic_exchange(&stream->arrived, NULL), *oldest = NULL, *last = newest;
@@ -168,22 +173,22 @@ static void send_waiting(server_stream *stream) {
 }
 
 static void stream_free(server_stream *stream) {
-    server *server = stream->server;
+    server *self = stream->server;
     weir_assert(stream->exchange == NULL);
     drop_waiting(stream);
     if (stream->previous != NULL)
         stream->previous->next = stream->next;
     else
-        server->streams = stream->next;
+        self->streams = stream->next;
     if (stream->next != NULL) stream->next->previous = stream->previous;
-    server->stream_count--;
-    weir_free(&server->account, stream->query_id);
-    weir_free(&server->account, stream->failure);
-    weir_free(&server->account, stream->failure_statement);
+    self->stream_count--;
+    weir_free(&self->account, stream->query_id);
+    weir_free(&self->account, stream->failure);
+    weir_free(&self->account, stream->failure_statement);
     weir_arena_deinit(&stream->arena);
     server_request_deinit(&stream->request);
-    weir_free(&server->account, stream);
-    server_check_closed(server);
+    weir_free(&self->account, stream);
+    server_check_closed(self);
 }
 
 static void cancel_engine(server_stream *stream) {
@@ -217,7 +222,9 @@ static void write_end(server_stream *stream) {
             weir_buffer_append(&text, ",\n", 2);
         if (stream->form == STREAM_QUERY) weir_buffer_append_text(&text, "{\"errorMessage\":");
         server_json_append(&text, error);
-        weir_buffer_append_text(&text, stream->form == STREAM_QUERY ? "}]\n" : stream->form == STREAM_ARRAY ? "]\n" : "\n");
+        weir_buffer_append_text(&text, stream->form == STREAM_QUERY   ? "}]\n"
+                                       : stream->form == STREAM_ARRAY ? "]\n"
+                                                                      : "\n");
         json_decref(error);
     } else if (stream->form == STREAM_QUERY && is_push) {
         const bool reached =
@@ -267,7 +274,8 @@ static void look_at_end(server_stream *stream) {
         abort_exchange(stream);
         break;
     case STREAM_TOO_LARGE:
-        set_failure(stream, SERVER_SERVER_ERROR, "The answer is larger than what is kept for its reader; narrow it by WHERE or LIMIT.");
+        set_failure(stream, SERVER_SERVER_ERROR,
+                    "The answer is larger than what is kept for its reader; narrow it by WHERE or LIMIT.");
         break;
     case STREAM_NO_MEMORY:
         set_failure(stream, SERVER_SERVER_ERROR, "The memory budget is used up; the rows end here.");
@@ -305,19 +313,20 @@ static void on_client_gone(void *arg) {
     if (stream->is_settled) stream_free(stream);
 }
 
-/* ---- the engine's events --------------------------------------------------------------------------------------------- */
+/* ---- the engine's events ---- */
 
 static json_t *header_names(const data_schema *schema) {
     json_t *names = json_array();
-    for (uint32_t i = 0; i < schema->count; i++) json_array_append_new(names, server_json_text(schema->columns[i].name));
+    for (uint32_t i = 0; i < schema->count; i++)
+        json_array_append_new(names, server_json_text(schema->columns[i].name));
     return names;
 }
 
-static json_t *header_types(server *server, const data_schema *schema) {
+static json_t *header_types(server *self, const data_schema *schema) {
     json_t *types = json_array();
     for (uint32_t i = 0; i < schema->count; i++) {
         weir_buffer text;
-        weir_buffer_init(&text, &server->account, SERVER_MESSAGE_BYTES_MAX);
+        weir_buffer_init(&text, &self->account, SERVER_MESSAGE_BYTES_MAX);
         data_type_print(schema->columns[i].type, &text);
         json_array_append_new(types, server_json_text(weir_buffer_text(&text)));
         weir_buffer_deinit(&text);
@@ -375,6 +384,10 @@ static void on_schema(void *arg, const char *query_id, const data_schema *schema
 static void on_answer(void *arg, const engine_answer *answer) {
     server_stream *stream = arg;
     if (!weir_failed(answer->status)) return;
+    if (answer->status.code == WEIR_CANCELLED) { /* by /close-query, or because the server stops */
+        if (!stream->is_begun) set_failure(stream, SERVER_SHUTTING_DOWN, "The query was given up.");
+        return;
+    }
     weir_buffer text;
     weir_buffer_init(&text, &stream->server->account, SERVER_MESSAGE_BYTES_MAX);
     server_failure_text(&stream->request, answer, &text);
@@ -402,95 +415,95 @@ static void on_done(void *arg, weir_status status) {
     io_post(stream->server->config.world->executor, stream->server->config.lane, &stream->job);
 }
 
-/* ---- the doors --------------------------------------------------------------------------------------------------------- */
+/* ---- the doors ---- */
 
-static bool may_begin(server *server, http_exchange *exchange, const server_script *script) {
+static bool may_begin(server *self, http_exchange *exchange, const server_script *script) {
     if (script->kind == SERVER_KIND_OTHER || script->count != 1) {
-        server_reply_error(server, exchange, SERVER_BAD_REQUEST, NULL, NULL,
+        server_reply_error(self, exchange, SERVER_BAD_REQUEST, NULL, NULL,
                            script->count == 1 ? "Only SELECT and PRINT are answered here; other statements go to /ksql."
                                               : "Exactly one statement, a SELECT, is expected here.");
         return false;
     }
-    if (server->stream_count < SERVER_STREAMS_MAX) return true;
-    server_reply_error_format(server, exchange, SERVER_TOO_MANY_QUERIES,
+    if (self->stream_count < SERVER_STREAMS_MAX) return true;
+    server_reply_error_format(self, exchange, SERVER_TOO_MANY_QUERIES,
                               "%u SELECTs are being answered, which is the most at a time; end one and try again.",
-                              server->stream_count);
+                              self->stream_count);
     return false;
 }
 
-static server_stream *stream_create(server *server, http_exchange *exchange, stream_form form,
+static server_stream *stream_create(server *self, http_exchange *exchange, stream_form form,
                                     const server_request *request, const server_script *script) {
-    server_stream *stream = weir_alloc(&server->account, sizeof *stream);
-    stream->server = server;
+    server_stream *stream = weir_alloc(&self->account, sizeof *stream);
+    stream->server = self;
     stream->exchange = exchange;
     stream->form = form;
     stream->request = *request;
     stream->script = *script;
-    weir_arena_init(&stream->arena, &server->account, SERVER_ARENA_BYTES_MAX);
+    weir_arena_init(&stream->arena, &self->account, SERVER_ARENA_BYTES_MAX);
     atomic_init(&stream->arrived, NULL);
     atomic_init(&stream->unsent_bytes, 0);
     atomic_init(&stream->row_count, 0);
     atomic_init(&stream->end, STREAM_GOES_ON);
     io_job_init(&stream->job, stream_job);
-    stream->next = server->streams;
+    stream->next = self->streams;
     if (stream->next != NULL) stream->next->previous = stream;
-    server->streams = stream;
-    server->stream_count++;
+    self->streams = stream;
+    self->stream_count++;
     http_exchange_on_closed(exchange, on_client_gone, stream);
     http_exchange_on_drained(exchange, on_drained, stream);
     return stream;
 }
 
-static void begin(server *server, http_exchange *exchange, const char *text_member, const char *properties_member,
+static void begin(server *self, http_exchange *exchange, const char *text_member, const char *properties_member,
                   stream_form form) {
     server_request request;
     server_script script;
-    if (!server_request_read(server, exchange, text_member, properties_member, &request)) return;
-    if (!server_request_scan(&request, exchange, &script) || !may_begin(server, exchange, &script)) {
+    if (!server_request_read(self, exchange, text_member, properties_member, &request)) return;
+    if (!server_request_scan(&request, exchange, &script) || !may_begin(self, exchange, &script)) {
         server_request_deinit(&request);
         return;
     }
-    server_stream *stream = stream_create(server, exchange, form, &request, &script);
+    server_stream *stream = stream_create(self, exchange, form, &request, &script);
     const engine_request_events events = {.on_answer = on_answer, .on_done = on_done, .arg = stream};
     const engine_row_events rows = {
         .on_schema = on_schema, .on_batch = on_batch, .on_end = on_end, .arg = stream};
     engine_request *running =
-        engine_execute(server->config.engine, stream->request.text, stream->request.file_name,
+        engine_execute(self->config.engine, stream->request.text, stream->request.file_name,
                        stream->request.properties, stream->request.property_count, &events, &rows);
     /* The stream lives at least until a later job, even if everything has been told already. */
     if (!stream->is_done) stream->engine_request = running;
 }
 
-void server_handle_query(server *server, http_exchange *exchange) {
-    begin(server, exchange, "ksql", "streamsProperties", STREAM_QUERY);
+void server_handle_query(server *self, http_exchange *exchange) {
+    begin(self, exchange, "ksql", "streamsProperties", STREAM_QUERY);
 }
 
-void server_handle_query_stream(server *server, http_exchange *exchange) {
+void server_handle_query_stream(server *self, http_exchange *exchange) {
     const http_request *request = http_exchange_request(exchange);
     const weir_bytes accept = http_header_get(request, "Accept");
     const bool wants_array = accept.size >= 16 && memmem(accept.data, accept.size, "application/json", 16) != NULL &&
                              memmem(accept.data, accept.size, "delimited", 9) == NULL;
-    begin(server, exchange, "sql", "properties", wants_array ? STREAM_ARRAY : STREAM_LINES);
+    begin(self, exchange, "sql", "properties", wants_array ? STREAM_ARRAY : STREAM_LINES);
 }
 
-void server_handle_close_query(server *server, http_exchange *exchange) {
+void server_handle_close_query(server *self, http_exchange *exchange) {
     const weir_bytes bytes = http_exchange_request(exchange)->body;
     json_t *body = json_loadb((const char *)bytes.data, bytes.size, 0, NULL);
     const char *id = json_string_value(json_object_get(body, "queryId"));
-    server_stream *stream = server->streams;
+    server_stream *stream = self->streams;
     while (stream != NULL && (id == NULL || stream->query_id == NULL || strcmp(stream->query_id, id) != 0))
         stream = stream->next;
     if (stream != NULL) {
         cancel_engine(stream);
         http_exchange_reply(exchange, 200, "application/json", (weir_bytes){0});
     } else if (id == NULL) {
-        server_reply_error(server, exchange, SERVER_BAD_REQUEST, NULL, NULL, "The body is not {\"queryId\": \"...\"}.");
+        server_reply_error(self, exchange, SERVER_BAD_REQUEST, NULL, NULL, "The body is not {\"queryId\": \"...\"}.");
     } else {
-        server_reply_error_format(server, exchange, SERVER_BAD_REQUEST, "No query with id %s", id);
+        server_reply_error_format(self, exchange, SERVER_BAD_REQUEST, "No query with id %s", id);
     }
     json_decref(body);
 }
 
-void server_cancel_streams(server *server) {
-    for (server_stream *stream = server->streams; stream != NULL; stream = stream->next) cancel_engine(stream);
+void server_cancel_streams(server *self) {
+    for (server_stream *stream = self->streams; stream != NULL; stream = stream->next) cancel_engine(stream);
 }

@@ -122,23 +122,23 @@ static bool read_members(server_request *request, http_exchange *exchange, const
            read_text(request, exchange, json_string_value(text), json_object_get(body, "sessionVariables"));
 }
 
-bool server_request_read(server *server, http_exchange *exchange, const char *text_member,
+bool server_request_read(server *self, http_exchange *exchange, const char *text_member,
                          const char *properties_member, server_request *request) {
     const weir_bytes bytes = http_exchange_request(exchange)->body;
     json_error_t error;
     json_t *body = json_loadb((const char *)bytes.data, bytes.size, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(body)) {
         if (body != NULL)
-            server_reply_error(server, exchange, SERVER_BAD_REQUEST, NULL, NULL, "The body is not a JSON object.");
+            server_reply_error(self, exchange, SERVER_BAD_REQUEST, NULL, NULL, "The body is not a JSON object.");
         else
-            server_reply_error_format(server, exchange, SERVER_BAD_REQUEST,
+            server_reply_error_format(self, exchange, SERVER_BAD_REQUEST,
                                       "The body is not JSON: %s at line %d, column %d.", error.text, error.line,
                                       error.column);
         json_decref(body);
         return false;
     }
-    *request = (server_request){.server = server};
-    weir_arena_init(&request->arena, &server->account, SERVER_ARENA_BYTES_MAX);
+    *request = (server_request){.server = self};
+    weir_arena_init(&request->arena, &self->account, SERVER_ARENA_BYTES_MAX);
     const bool good = read_members(request, exchange, body, text_member, properties_member);
     json_decref(body);
     if (!good) server_request_deinit(request);

@@ -3,6 +3,8 @@
 #include "data/scalar.h"
 #include "server/server_int.h"
 
+_Static_assert((int)DATA_DECIMAL_TEXT_MAX >= (int)DATA_TIME_TEXT_MAX, "room for the longest scalar");
+
 static void escape(weir_buffer *target, uint8_t byte) {
     static const char digits[] = "0123456789abcdef";
     char text[6] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
@@ -120,7 +122,7 @@ void server_value_write(weir_buffer *target, const data_vector *vector, uint32_t
         return;
     }
     const uint32_t i = data_vector_index(vector, row);
-    char text[DATA_DECIMAL_TEXT_MAX > DATA_TIME_TEXT_MAX ? DATA_DECIMAL_TEXT_MAX : DATA_TIME_TEXT_MAX];
+    char text[DATA_DECIMAL_TEXT_MAX];
     switch (vector->type->kind) {
     case DATA_BOOLEAN: weir_buffer_append_text(target, vector->booleans[i] ? "true" : "false"); break;
     case DATA_INT: write_i64(target, vector->ints[i]); break;

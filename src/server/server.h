@@ -35,8 +35,8 @@ typedef struct server_config {
 } server_config;
 
 /* BUSY when the port is taken. */
-weir_status server_open(server **server, const server_config *config, io_address *bound) WEIR_MUST_USE;
+weir_status server_open(server **self, const server_config *config, io_address *bound) WEIR_MUST_USE;
 /* Ends streams and connections; `closed` comes on the lane, then the server is gone. */
-void server_close(server *server, void (*closed)(void *arg), void *arg);
+void server_close(server *self, void (*closed)(void *arg), void *arg);
 
 #endif

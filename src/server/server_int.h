@@ -42,11 +42,11 @@ struct server {
 };
 
 /* Frees a closing server of which nothing is left, and calls `closed`. */
-void server_check_closed(server *server);
+void server_check_closed(server *self);
 /* Who asks: the only principal until there is authentication. */
 const guard_principal *server_principal(const http_exchange *exchange);
 /* Whether that principal may see the topic, and it is not of the kind that ksqlDB hides. */
-bool server_topic_is_visible(const server *server, const guard_principal *principal, const char *name);
+bool server_topic_is_visible(const server *self, const guard_principal *principal, const char *name);
 
 /* ---- requests: the body that the statement doors share (request.c) ---- */
 
@@ -69,7 +69,7 @@ typedef struct server_script { /* what a text holds, by parsing alone */
 } server_script;
 
 /* Reads {<text_member>, <properties_member>, "sessionVariables", "fileName"}. false: the error was replied. */
-bool server_request_read(server *server, http_exchange *exchange, const char *text_member,
+bool server_request_read(server *self, http_exchange *exchange, const char *text_member,
                          const char *properties_member, server_request *request) WEIR_MUST_USE;
 void server_request_deinit(server_request *request);
 /* Parses every statement, executes none. false: a syntax error, which was replied. */
@@ -96,9 +96,9 @@ server_error_code server_code_of(weir_code code);
 /* The object; a statement_error when `statement` is not NULL, with `entities` (taken; NULL = none). */
 json_t *server_error_json(server_error_code code, const char *message, const char *statement, json_t *entities);
 /* Ends the exchange with the error; `entities` taken. */
-void server_reply_error(server *server, http_exchange *exchange, server_error_code code, const char *statement,
+void server_reply_error(server *self, http_exchange *exchange, server_error_code code, const char *statement,
                         json_t *entities, const char *message);
-void server_reply_error_format(server *server, http_exchange *exchange, server_error_code code, const char *format, ...)
+void server_reply_error_format(server *self, http_exchange *exchange, server_error_code code, const char *format, ...)
     WEIR_PRINTF(4, 5);
 /* What a failed statement says: sql_error_print() where there is a place, else the status. */
 void server_failure_text(const server_request *request, const engine_answer *answer, weir_buffer *text);
@@ -108,7 +108,7 @@ void server_failure_text(const server_request *request, const engine_answer *ans
 /* A string; bytes that are not UTF-8 become '?'. NULL gives null. */
 json_t *server_json_text(const char *text);
 /* Ends the exchange with the value, which is taken. */
-void server_reply_json(server *server, http_exchange *exchange, unsigned status, const char *content_type,
+void server_reply_json(server *self, http_exchange *exchange, unsigned status, const char *content_type,
                        json_t *value);
 void server_json_append(weir_buffer *target, const json_t *value);
 
@@ -124,27 +124,27 @@ void server_schema_write(weir_buffer *target, const data_schema *schema);
 
 /* ---- the doors ---- */
 
-void server_handle_ksql(server *server, http_exchange *exchange);         /* statements.c */
-void server_handle_query(server *server, http_exchange *exchange);        /* query.c */
-void server_handle_query_stream(server *server, http_exchange *exchange); /* query.c */
-void server_handle_close_query(server *server, http_exchange *exchange);  /* query.c */
-void server_cancel_streams(server *server);                               /* query.c */
-void server_cancel_calls(server *server);                                 /* statements.c */
+void server_handle_ksql(server *self, http_exchange *exchange);         /* statements.c */
+void server_handle_query(server *self, http_exchange *exchange);        /* query.c */
+void server_handle_query_stream(server *self, http_exchange *exchange); /* query.c */
+void server_handle_close_query(server *self, http_exchange *exchange);  /* query.c */
+void server_cancel_streams(server *self);                               /* query.c */
+void server_cancel_calls(server *self);                                 /* statements.c */
 
-void server_handle_info(server *server, http_exchange *exchange); /* status.c, as all below */
-void server_handle_healthcheck(server *server, http_exchange *exchange);
-void server_handle_cluster_status(server *server, http_exchange *exchange);
-void server_handle_live(server *server, http_exchange *exchange);
-void server_handle_ready(server *server, http_exchange *exchange);
-void server_handle_metrics(server *server, http_exchange *exchange);
-void server_handle_status(server *server, http_exchange *exchange);
-void server_handle_page(server *server, http_exchange *exchange);
+void server_handle_info(server *self, http_exchange *exchange); /* status.c, as all below */
+void server_handle_healthcheck(server *self, http_exchange *exchange);
+void server_handle_cluster_status(server *self, http_exchange *exchange);
+void server_handle_live(server *self, http_exchange *exchange);
+void server_handle_ready(server *self, http_exchange *exchange);
+void server_handle_metrics(server *self, http_exchange *exchange);
+void server_handle_status(server *self, http_exchange *exchange);
+void server_handle_page(server *self, http_exchange *exchange);
 
 /* The entity that answers a statement, NULL for those that ksqlDB answers with none (entities.c). */
-json_t *server_entity(server *server, const server_request *request, const guard_principal *principal,
+json_t *server_entity(server *self, const server_request *request, const guard_principal *principal,
                       const engine_answer *answer);
 /* Why an entity cannot be given although the statement is right (a cluster's topics); NULL = it can. */
-const char *server_entity_refusal(const server *server, const sql_plan *plan);
+const char *server_entity_refusal(const server *self, const sql_plan *plan);
 const char *server_state_name(flow_state state); /* as ksqlDB's */
 
 #endif

@@ -44,23 +44,23 @@ static void on_answer(void *arg, const engine_answer *answer) {
 
 static void end_job(io_job *job) {
     server_call *call = io_owner(job, server_call, end);
-    server *server = call->server;
+    server *self = call->server;
     if (call->failure_code != 0) {
-        server_reply_error(server, call->exchange, call->failure_code, call->failure_statement, call->entities,
+        server_reply_error(self, call->exchange, call->failure_code, call->failure_statement, call->entities,
                            call->failure);
     } else {
-        server_reply_json(server, call->exchange, 200, "application/vnd.ksql.v1+json", call->entities);
+        server_reply_json(self, call->exchange, 200, "application/vnd.ksql.v1+json", call->entities);
     }
     if (call->previous != NULL)
         call->previous->next = call->next;
     else
-        server->calls = call->next;
+        self->calls = call->next;
     if (call->next != NULL) call->next->previous = call->previous;
-    weir_free(&server->account, call->failure);
-    weir_free(&server->account, call->failure_statement);
+    weir_free(&self->account, call->failure);
+    weir_free(&self->account, call->failure_statement);
     server_request_deinit(&call->request);
-    weir_free(&server->account, call);
-    server_check_closed(server);
+    weir_free(&self->account, call);
+    server_check_closed(self);
 }
 
 static void on_done(void *arg, weir_status status) {
@@ -71,42 +71,42 @@ static void on_done(void *arg, weir_status status) {
     io_post(call->server->config.world->executor, call->server->config.lane, &call->end);
 }
 
-static void execute(server *server, http_exchange *exchange, const server_request *request) {
-    server_call *call = weir_alloc(&server->account, sizeof *call);
-    call->server = server;
+static void execute(server *self, http_exchange *exchange, const server_request *request) {
+    server_call *call = weir_alloc(&self->account, sizeof *call);
+    call->server = self;
     call->exchange = exchange;
     call->request = *request;
     call->principal = server_principal(exchange);
     call->entities = json_array();
     io_job_init(&call->end, end_job);
-    call->next = server->calls;
+    call->next = self->calls;
     if (call->next != NULL) call->next->previous = call;
-    server->calls = call;
+    self->calls = call;
     const engine_request_events events = {.on_answer = on_answer, .on_done = on_done, .arg = call};
-    engine_request *running = engine_execute(server->config.engine, call->request.text, call->request.file_name,
+    engine_request *running = engine_execute(self->config.engine, call->request.text, call->request.file_name,
                                              call->request.properties, call->request.property_count, &events, NULL);
     if (!call->is_done) call->engine_request = running;
 }
 
-void server_handle_ksql(server *server, http_exchange *exchange) {
+void server_handle_ksql(server *self, http_exchange *exchange) {
     server_request request;
     server_script script;
-    if (!server_request_read(server, exchange, "ksql", "streamsProperties", &request)) return;
+    if (!server_request_read(self, exchange, "ksql", "streamsProperties", &request)) return;
     if (!server_request_scan(&request, exchange, &script)) {
         server_request_deinit(&request);
         return;
     }
     if (script.kind != SERVER_KIND_OTHER) {
-        server_reply_error(server, exchange, SERVER_QUERY_ENDPOINT, script.statement, NULL,
+        server_reply_error(self, exchange, SERVER_QUERY_ENDPOINT, script.statement, NULL,
                            "SELECT and PRINT queries must use the /query endpoint");
         server_request_deinit(&request);
         return;
     }
-    execute(server, exchange, &request);
+    execute(self, exchange, &request);
 }
 
-void server_cancel_calls(server *server) {
-    for (server_call *call = server->calls; call != NULL; call = call->next) {
+void server_cancel_calls(server *self) {
+    for (server_call *call = self->calls; call != NULL; call = call->next) {
         engine_request *running = call->engine_request;
         call->engine_request = NULL;
         if (running != NULL) engine_request_cancel(running);

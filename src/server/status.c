@@ -10,20 +10,20 @@ static void set_text(json_t *object, const char *name, const char *value) {
     json_object_set_new(object, name, server_json_text(value));
 }
 
-static void reply(server *server, http_exchange *exchange, unsigned status, json_t *value) {
-    server_reply_json(server, exchange, status, "application/json", value);
+static void reply(server *self, http_exchange *exchange, unsigned status, json_t *value) {
+    server_reply_json(self, exchange, status, "application/json", value);
 }
 
-/* ---- ksqlDB's ----------------------------------------------------------------------------------------------------- */
+/* ---- ksqlDB's ---- */
 
-void server_handle_info(server *server, http_exchange *exchange) {
+void server_handle_info(server *self, http_exchange *exchange) {
     json_t *all = json_object(), *info = json_object();
     set_text(info, "version", WEIR_VERSION);
-    set_text(info, "kafkaClusterId", server->config.broker != NULL ? broker_cluster_id(server->config.broker) : "");
-    set_text(info, "ksqlServiceId", engine_service_id(server->config.engine));
-    set_text(info, "serverStatus", engine_is_ready(server->config.engine) ? "RUNNING" : "INITIALIZING");
+    set_text(info, "kafkaClusterId", self->config.broker != NULL ? broker_cluster_id(self->config.broker) : "");
+    set_text(info, "ksqlServiceId", engine_service_id(self->config.engine));
+    set_text(info, "serverStatus", engine_is_ready(self->config.engine) ? "RUNNING" : "INITIALIZING");
     json_object_set_new(all, "KsqlServerInfo", info);
-    reply(server, exchange, 200, all);
+    reply(self, exchange, 200, all);
 }
 
 static json_t *is_healthy(bool yes) {
@@ -32,47 +32,47 @@ static json_t *is_healthy(bool yes) {
     return part;
 }
 
-void server_handle_healthcheck(server *server, http_exchange *exchange) {
-    const bool ready = engine_is_ready(server->config.engine);
+void server_handle_healthcheck(server *self, http_exchange *exchange) {
+    const bool ready = engine_is_ready(self->config.engine);
     json_t *health = is_healthy(ready), *details = json_object();
     json_object_set_new(details, "metastore", is_healthy(ready));
     json_object_set_new(details, "kafka", is_healthy(true));
     json_object_set_new(details, "commandRunner", is_healthy(ready));
     json_object_set_new(health, "details", details);
     set_text(health, "serverState", ready ? "READY" : "INITIALIZING");
-    reply(server, exchange, ready ? 200 : 503, health);
+    reply(self, exchange, ready ? 200 : 503, health);
 }
 
 /* This node alone: others on the same cluster show in Kafka's group metadata, not here. */
-void server_handle_cluster_status(server *server, http_exchange *exchange) {
+void server_handle_cluster_status(server *self, http_exchange *exchange) {
     json_t *all = json_object(), *hosts = json_object(), *host = json_object(), *lags = json_object();
     json_object_set_new(host, "hostAlive", json_true());
-    json_object_set_new(host, "lastStatusUpdateMs", json_integer(io_wall_ms(server->config.world->clock)));
+    json_object_set_new(host, "lastStatusUpdateMs", json_integer(io_wall_ms(self->config.world->clock)));
     json_object_set_new(host, "activeStandbyPerQuery", json_object());
     json_object_set_new(lags, "stateStoreLags", json_object());
     json_object_set_new(lags, "updateTimeMs", json_integer(0));
     json_object_set_new(host, "hostStoreLags", lags);
-    json_object_set_new(hosts, server->address, host);
+    json_object_set_new(hosts, self->address, host);
     json_object_set_new(all, "clusterStatus", hosts);
-    reply(server, exchange, 200, all);
+    reply(self, exchange, 200, all);
 }
 
-/* ---- health ---------------------------------------------------------------------------------------------------------- */
+/* ---- health ---- */
 
-void server_handle_live(server *server, http_exchange *exchange) {
+void server_handle_live(server *self, http_exchange *exchange) {
     json_t *health = json_object();
     set_text(health, "status", "live");
-    reply(server, exchange, 200, health);
+    reply(self, exchange, 200, health);
 }
 
-void server_handle_ready(server *server, http_exchange *exchange) {
-    const bool ready = engine_is_ready(server->config.engine) && !server->is_closing;
+void server_handle_ready(server *self, http_exchange *exchange) {
+    const bool ready = engine_is_ready(self->config.engine) && !self->is_closing;
     json_t *health = json_object();
-    set_text(health, "status", ready ? "ready" : server->is_closing ? "stopping" : "starting");
-    reply(server, exchange, ready ? 200 : 503, health);
+    set_text(health, "status", ready ? "ready" : self->is_closing ? "stopping" : "starting");
+    reply(self, exchange, ready ? 200 : 503, health);
 }
 
-/* ---- metrics ----------------------------------------------------------------------------------------------------------- */
+/* ---- metrics ---- */
 
 typedef struct account_sum { /* accounts of one name are one time series */
     char name[96]; /* a copy: an account may go while we print */
@@ -102,8 +102,8 @@ static void print_gauge(weir_buffer *text, const char *family, const char *help,
     weir_buffer_format(text, "# HELP %s %s\n# TYPE %s gauge\n%s %zu\n", family, help, family, family, value);
 }
 
-static void print_accounts(server *server, weir_buffer *text) {
-    account_list *list = weir_alloc(&server->account, sizeof *list);
+static void print_accounts(server *self, weir_buffer *text) {
+    account_list *list = weir_alloc(&self->account, sizeof *list);
     weir_account_each(add_account, list);
     for (int peak = 0; peak < 2; peak++) {
         const char *family = peak ? "weir_memory_account_peak_bytes" : "weir_memory_account_used_bytes";
@@ -116,20 +116,20 @@ static void print_accounts(server *server, weir_buffer *text) {
                                peak ? list->items[i].peak_bytes : list->items[i].used_bytes);
         }
     }
-    weir_free(&server->account, list);
+    weir_free(&self->account, list);
 }
 
-void server_handle_metrics(server *server, http_exchange *exchange) {
+void server_handle_metrics(server *self, http_exchange *exchange) {
     weir_buffer text;
-    weir_buffer_init(&text, &server->account, SERVER_REPLY_BYTES_MAX);
+    weir_buffer_init(&text, &self->account, SERVER_REPLY_BYTES_MAX);
     weir_metric_print(&text);
-    print_accounts(server, &text);
+    print_accounts(self, &text);
     print_gauge(&text, "weir_memory_used_bytes", "Memory that all accounts hold.", weir_memory_used());
     print_gauge(&text, "weir_memory_budget_bytes", "The budget of all accounts; 0 is none.", weir_memory_limit());
     print_gauge(&text, "weir_http_connections", "Open connections of the HTTP door.",
-                http_server_connections(server->http));
-    print_gauge(&text, "weir_http_streams", "SELECTs that are being answered.", server->stream_count);
-    const int64_t up_ns = io_now_ns(server->config.world->clock) - server->opened_ns;
+                http_server_connections(self->http));
+    print_gauge(&text, "weir_http_streams", "SELECTs that are being answered.", self->stream_count);
+    const int64_t up_ns = io_now_ns(self->config.world->clock) - self->opened_ns;
     print_gauge(&text, "weir_uptime_seconds", "Since the HTTP door was opened.", (size_t)(up_ns / 1000000000));
     if (text.overflowed)
         http_exchange_reply_text(exchange, 500, "The metrics are larger than %d MiB.\n", SERVER_REPLY_BYTES_MAX >> 20);
@@ -138,14 +138,14 @@ void server_handle_metrics(server *server, http_exchange *exchange) {
     weir_buffer_deinit(&text);
 }
 
-/* ---- the page --------------------------------------------------------------------------------------------------------------- */
+/* ---- the page ---- */
 
-static json_t *topic_json(const server *server, const broker_topic *topic) {
+static json_t *topic_json(const server *self, const broker_topic *topic) {
     uint64_t bytes = 0;
     int64_t records = 0;
     for (int32_t p = 0; p < topic->partition_count; p++) {
         const log_partition *partition =
-            broker_partition(server->config.broker, weir_bytes_text(topic->name), p);
+            broker_partition(self->config.broker, weir_bytes_text(topic->name), p);
         if (partition == NULL) continue;
         records += log_high_watermark(partition) - log_start_offset(partition);
         bytes += log_size_bytes(partition);
@@ -158,15 +158,15 @@ static json_t *topic_json(const server *server, const broker_topic *topic) {
     return json;
 }
 
-static json_t *topics_json(const server *server, const guard_principal *principal) {
+static json_t *topics_json(const server *self, const guard_principal *principal) {
     json_t *topics = json_array();
     const broker_topic *topic;
-    if (server->config.broker == NULL) return topics;
+    if (self->config.broker == NULL) return topics;
     for (size_t i = 0; json_array_size(topics) < SERVER_TOPICS_SHOWN_MAX &&
-                       (topic = broker_topic_at(server->config.broker, i)) != NULL;
+                       (topic = broker_topic_at(self->config.broker, i)) != NULL;
          i++)
-        if (!topic->internal && server_topic_is_visible(server, principal, topic->name))
-            json_array_append_new(topics, topic_json(server, topic));
+        if (!topic->internal && server_topic_is_visible(self, principal, topic->name))
+            json_array_append_new(topics, topic_json(self, topic));
     return topics;
 }
 
@@ -210,34 +210,35 @@ static json_t *connector_json(const engine_connector_info *info) {
     return json;
 }
 
-void server_handle_status(server *server, http_exchange *exchange) {
+void server_handle_status(server *self, http_exchange *exchange) {
     json_t *status = json_object(), *queries = json_array(), *connectors = json_array();
-    engine_query_info *query = weir_alloc(&server->account, sizeof *query);
-    engine_connector_info *connector = weir_alloc(&server->account, sizeof *connector);
-    for (size_t i = 0; engine_query_at(server->config.engine, i, query); i++)
+    engine_query_info *query = weir_alloc(&self->account, sizeof *query);
+    engine_connector_info *connector = weir_alloc(&self->account, sizeof *connector);
+    for (size_t i = 0; engine_query_at(self->config.engine, i, query); i++)
         json_array_append_new(queries, query_json(query));
-    for (size_t i = 0; engine_connector_at(server->config.engine, i, connector); i++)
+    for (size_t i = 0; engine_connector_at(self->config.engine, i, connector); i++)
         json_array_append_new(connectors, connector_json(connector));
     set_text(status, "version", WEIR_VERSION);
-    json_object_set_new(status, "ready", json_boolean(engine_is_ready(server->config.engine)));
+    json_object_set_new(status, "ready", json_boolean(engine_is_ready(self->config.engine)));
     json_object_set_new(status, "upSeconds",
-                        json_integer((io_now_ns(server->config.world->clock) - server->opened_ns) / 1000000000));
+                        json_integer((io_now_ns(self->config.world->clock) - self->opened_ns) / 1000000000));
     json_object_set_new(status, "memoryBytes", json_integer((json_int_t)weir_memory_used()));
     json_object_set_new(status, "memoryBudgetBytes", json_integer((json_int_t)weir_memory_limit()));
-    json_object_set_new(status, "topics", topics_json(server, server_principal(exchange)));
+    json_object_set_new(status, "topics", topics_json(self, server_principal(exchange)));
     json_object_set_new(status, "queries", queries);
     json_object_set_new(status, "connectors", connectors);
-    weir_free(&server->account, query);
-    weir_free(&server->account, connector);
+    weir_free(&self->account, query);
+    weir_free(&self->account, connector);
     http_exchange_header(exchange, "Cache-Control", "no-store");
-    reply(server, exchange, 200, status);
+    reply(self, exchange, 200, status);
 }
 
-void server_handle_page(server *server, http_exchange *exchange) {
-    (void)server;
-    http_exchange_header(exchange, "Content-Security-Policy",
-                         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-                         "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+void server_handle_page(server *self, http_exchange *exchange) {
+    (void)self;
+    http_exchange_header(
+        exchange, "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     http_exchange_header(exchange, "X-Content-Type-Options", "nosniff");
     http_exchange_header(exchange, "Referrer-Policy", "no-referrer");
     http_exchange_header(exchange, "Cache-Control", "no-cache");
