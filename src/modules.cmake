@@ -26,4 +26,5 @@ weir_module(sql/plan USES sql/analyse sql/parse sql/catalog flow state func data
 weir_module(engine USES sql/plan sql/analyse sql/parse sql/catalog flow state bus/embedded bus broker connect func data io base
             LIBS jansson TEST_USES io/real io/sim)
 include(src/server/page.cmake)
-weir_module(server USES engine sql/plan broker http data guard io base SOURCES ${SERVER_GENERATED} LIBS jansson TEST_USES io/real)
+weir_module(server USES engine sql/plan broker http data guard io base SOURCES ${SERVER_GENERATED} LIBS jansson
+            TEST_USES bus/embedded io/real)

@@ -211,6 +211,68 @@ static void write_text(server_stream *stream, weir_buffer *text) {
     if (stream->exchange != NULL) http_exchange_write(stream->exchange, weir_buffer_view(text));
 }
 
+static json_t *header_names(const data_schema *schema) {
+    json_t *names = json_array();
+    for (uint32_t i = 0; i < schema->count; i++)
+        json_array_append_new(names, server_json_text(schema->columns[i].name));
+    return names;
+}
+
+static json_t *header_types(server *self, const data_schema *schema) {
+    json_t *types = json_array();
+    for (uint32_t i = 0; i < schema->count; i++) {
+        weir_buffer text;
+        weir_buffer_init(&text, &self->account, SERVER_MESSAGE_BYTES_MAX);
+        data_type_print(schema->columns[i].type, &text);
+        json_array_append_new(types, server_json_text(weir_buffer_text(&text)));
+        weir_buffer_deinit(&text);
+    }
+    return types;
+}
+
+static void write_header(server_stream *stream) {
+    const data_schema *schema = stream->schema;
+    weir_buffer text, schema_text;
+    weir_buffer_init(&text, &stream->server->account, SERVER_BODY_BYTES_MAX);
+    weir_buffer_init(&schema_text, &stream->server->account, SERVER_BODY_BYTES_MAX);
+    json_t *header = json_object();
+    const bool is_push = stream->script.kind != SERVER_KIND_PULL;
+    if (stream->form == STREAM_QUERY) {
+        json_t *inner = json_object();
+        server_schema_write(&schema_text, schema);
+        json_object_set_new(inner, "queryId", server_json_text(stream->query_id));
+        json_object_set_new(inner, "schema", server_json_text(weir_buffer_text(&schema_text)));
+        json_object_set_new(header, "header", inner);
+    } else {
+        json_object_set_new(header, "queryId", server_json_text(is_push ? stream->query_id : NULL));
+        json_object_set_new(header, "columnNames", header_names(schema));
+        json_object_set_new(header, "columnTypes", header_types(stream->server, schema));
+    }
+    if (stream->form != STREAM_LINES) weir_buffer_append_byte(&text, '[');
+    server_json_append(&text, header);
+    if (stream->form == STREAM_LINES)
+        weir_buffer_append_byte(&text, '\n');
+    else if (stream->form == STREAM_QUERY && is_push)
+        weir_buffer_append(&text, ",\n", 2);
+    json_decref(header);
+    write_text(stream, &text);
+    weir_buffer_deinit(&schema_text);
+    weir_buffer_deinit(&text);
+}
+
+/* A push query's header goes out at once. A pull query's waits for its first rows or its end, so that a failure before
+ * them is an HTTP error. */
+static void begin_response(server_stream *stream) {
+    static const char *const content_types[] = {[STREAM_QUERY] = "application/vnd.ksql.v1+json",
+                                                [STREAM_LINES] = "application/vnd.ksqlapi.delimited.v1",
+                                                [STREAM_ARRAY] = "application/json"};
+    if (stream->exchange == NULL || stream->is_begun) return;
+    stream->is_begun = true;
+    http_exchange_header(stream->exchange, "Cache-Control", "no-store");
+    http_exchange_begin(stream->exchange, 200, content_types[stream->form]);
+    write_header(stream);
+}
+
 /* The last line: how it ended. */
 static void write_end(server_stream *stream) {
     const bool is_push = stream->script.kind != SERVER_KIND_PULL;
@@ -240,6 +302,7 @@ static void write_end(server_stream *stream) {
 /* The engine is done and every row is with the exchange. */
 static void end_exchange(server_stream *stream) {
     http_exchange *exchange = stream->exchange;
+    if (stream->schema != NULL && stream->failure == NULL) begin_response(stream);
     if (stream->is_begun) {
         write_end(stream);
         stream->exchange = NULL;
@@ -287,6 +350,7 @@ static void look_at_end(server_stream *stream) {
 static void pump(server_stream *stream) {
     if (stream->exchange == NULL) drop_waiting(stream);
     take_arrived(stream);
+    if (stream->waiting != NULL) begin_response(stream);
     send_waiting(stream);
     look_at_end(stream);
     if (stream->exchange != NULL && stream->is_done && stream->waiting == NULL) end_exchange(stream);
@@ -315,58 +379,7 @@ static void on_client_gone(void *arg) {
 
 /* ---- the engine's events ---- */
 
-static json_t *header_names(const data_schema *schema) {
-    json_t *names = json_array();
-    for (uint32_t i = 0; i < schema->count; i++)
-        json_array_append_new(names, server_json_text(schema->columns[i].name));
-    return names;
-}
-
-static json_t *header_types(server *self, const data_schema *schema) {
-    json_t *types = json_array();
-    for (uint32_t i = 0; i < schema->count; i++) {
-        weir_buffer text;
-        weir_buffer_init(&text, &self->account, SERVER_MESSAGE_BYTES_MAX);
-        data_type_print(schema->columns[i].type, &text);
-        json_array_append_new(types, server_json_text(weir_buffer_text(&text)));
-        weir_buffer_deinit(&text);
-    }
-    return types;
-}
-
-static void write_header(server_stream *stream, const char *query_id, const data_schema *schema) {
-    weir_buffer text, schema_text;
-    weir_buffer_init(&text, &stream->server->account, SERVER_BODY_BYTES_MAX);
-    weir_buffer_init(&schema_text, &stream->server->account, SERVER_BODY_BYTES_MAX);
-    json_t *header = json_object();
-    const bool is_push = stream->script.kind != SERVER_KIND_PULL;
-    if (stream->form == STREAM_QUERY) {
-        json_t *inner = json_object();
-        server_schema_write(&schema_text, schema);
-        json_object_set_new(inner, "queryId", server_json_text(query_id));
-        json_object_set_new(inner, "schema", server_json_text(weir_buffer_text(&schema_text)));
-        json_object_set_new(header, "header", inner);
-    } else {
-        json_object_set_new(header, "queryId", server_json_text(is_push ? query_id : NULL));
-        json_object_set_new(header, "columnNames", header_names(schema));
-        json_object_set_new(header, "columnTypes", header_types(stream->server, schema));
-    }
-    if (stream->form != STREAM_LINES) weir_buffer_append_byte(&text, '[');
-    server_json_append(&text, header);
-    if (stream->form == STREAM_LINES)
-        weir_buffer_append_byte(&text, '\n');
-    else if (stream->form == STREAM_QUERY && is_push)
-        weir_buffer_append(&text, ",\n", 2);
-    json_decref(header);
-    write_text(stream, &text);
-    weir_buffer_deinit(&schema_text);
-    weir_buffer_deinit(&text);
-}
-
 static void on_schema(void *arg, const char *query_id, const data_schema *schema) {
-    static const char *const content_types[] = {[STREAM_QUERY] = "application/vnd.ksql.v1+json",
-                                                [STREAM_LINES] = "application/vnd.ksqlapi.delimited.v1",
-                                                [STREAM_ARRAY] = "application/json"};
     server_stream *stream = arg;
     if (schema->count > COLUMNS_MAX) {
         atomic_store(&stream->end, STREAM_NO_MEMORY);
@@ -374,11 +387,7 @@ static void on_schema(void *arg, const char *query_id, const data_schema *schema
     }
     stream->schema = data_schema_copy(&stream->arena, schema);
     stream->query_id = weir_strdup(&stream->server->account, query_id != NULL ? query_id : "");
-    if (stream->exchange == NULL) return;
-    stream->is_begun = true;
-    http_exchange_header(stream->exchange, "Cache-Control", "no-store");
-    http_exchange_begin(stream->exchange, 200, content_types[stream->form]);
-    write_header(stream, stream->query_id, schema);
+    if (stream->script.kind != SERVER_KIND_PULL) begin_response(stream);
 }
 
 static void on_answer(void *arg, const engine_answer *answer) {
