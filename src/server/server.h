@@ -26,7 +26,7 @@ typedef struct server server;
 typedef struct server_config {
     const io_world *world;
     io_lane *lane;
-    broker *broker;   /* NULL on a cluster */
+    broker_node *broker; /* NULL on a cluster */
     engine *engine;
     const char *host;
     uint16_t port;    /* 0 = a free one */
@@ -35,7 +35,7 @@ typedef struct server_config {
 } server_config;
 
 /* BUSY when the port is taken. */
-weir_status server_open(server **self, const server_config *config, io_address *bound) WEIR_MUST_USE;
+weir_status server_open(server **opened, const server_config *config, io_address *bound) WEIR_MUST_USE;
 /* Ends streams and connections; `closed` comes on the lane, then the server is gone. */
 void server_close(server *self, void (*closed)(void *arg), void *arg);
 
