@@ -327,6 +327,46 @@ static bool plan_drop_connector(planner *p) {
 
 static bool plan_statement(planner *p);
 
+/* What func cannot compile is refused here: a plan that is kept must be possible to run. */
+static bool check_compiles(planner *p, weir_arena *scratch, const func_expr *expr, const data_schema *schema) {
+    static const data_schema none = {0};
+    const func_program *program;
+    if (expr == NULL) return true;
+    weir_arena_reset(scratch);
+    const weir_status status = func_compile(scratch, expr, schema == NULL ? &none : schema, &program);
+    return !weir_failed(status) ||
+           sql_error_at(p->a.error, status.code, p->a.script, p->statement->offset, "%s", status.text);
+}
+
+static bool check_topology(planner *p, weir_arena *scratch, const flow_topology *topology) {
+    for (const flow_node *node = topology == NULL ? NULL : topology->root; node != NULL; node = node->input) {
+        if (node->kind == FLOW_FILTER && !check_compiles(p, scratch, node->filter.condition, node->input->schema))
+            return false;
+        for (uint32_t i = 0; node->kind == FLOW_PROJECT && i < node->schema->count; i++)
+            if (!check_compiles(p, scratch, node->project.columns[i].expr, node->input->schema)) return false;
+    }
+    return true;
+}
+
+static bool check_runnable(planner *p) {
+    const sql_plan *plan = p->plan;
+    weir_arena scratch;
+    weir_arena_init(&scratch, p->a.arena->account, 16u << 20);
+    bool right = check_topology(p, &scratch, plan->topology);
+    if (plan->pull != NULL) {
+        right = right && check_compiles(p, &scratch, plan->pull->filter, plan->pull->source->schema);
+        for (uint32_t i = 0; right && i < plan->schema->count; i++)
+            right = check_compiles(p, &scratch, plan->pull->select[i], plan->pull->source->schema);
+    }
+    if (plan->values != NULL) {
+        right = right && check_compiles(p, &scratch, plan->values->rowtime, NULL);
+        for (uint32_t i = 0; right && i < plan->values->sink->schema->count; i++)
+            right = check_compiles(p, &scratch, plan->values->values[i], NULL);
+    }
+    weir_arena_deinit(&scratch);
+    return right;
+}
+
 static bool plan_explain(planner *p) {
     p->plan->kind = SQL_PLAN_EXPLAIN;
     p->plan->name = p->statement->name.text;
@@ -386,7 +426,7 @@ static bool plan_simple(planner *p) {
     }
 }
 
-static bool plan_statement(planner *p) {
+static bool dispatch(planner *p) {
     p->plan->statement = p->statement->text;
     p->plan->limit = p->plan->interval = -1;
     p->plan->is_table = p->statement->is_table;
@@ -406,6 +446,10 @@ static bool plan_statement(planner *p) {
     case SQL_CREATE_CONNECTOR: return plan_create_connector(p);
     default: return plan_simple(p);
     }
+}
+
+static bool plan_statement(planner *p) {
+    return dispatch(p) && check_runnable(p);
 }
 
 bool sql_plan_make(weir_arena *arena, const sql_plan_input *input, const sql_plan **plan, sql_error *error) {

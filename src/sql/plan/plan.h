@@ -108,7 +108,8 @@ enum { SQL_PLAN_JSON_VERSION = 1, SQL_PLAN_JSON_BYTES_MAX = 8 << 20 };
 
 /* Commands only. The text is canonical: equal plans give equal bytes. INVALID when it would not fit. */
 weir_status sql_plan_to_json(const sql_plan *plan, weir_buffer *target) WEIR_MUST_USE;
-/* CORRUPT names the member; NOT_FOUND a function or aggregate, UNSUPPORTED a version, that this weir lacks. */
+/* The arena's maximum is SQL_PLAN_ARENA_BYTES or more. CORRUPT names the member; NOT_FOUND a function or aggregate,
+ * UNSUPPORTED a version, that this weir lacks. */
 weir_status sql_plan_from_json(weir_arena *arena, weir_bytes json, const sql_plan **plan) WEIR_MUST_USE;
 
 #endif

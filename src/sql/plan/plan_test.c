@@ -60,6 +60,36 @@ static void node_set(node *n, const char *name, const char *value) {
     n->settings[n->setting_count++] = (weir_setting){weir_strdup(&account, name), weir_strdup(&account, value)};
 }
 
+/* What is planned must be possible to run: every expression compiles over the schema it stands on. */
+static void assert_compiles(const func_expr *expr, const data_schema *schema) {
+    static const data_schema none = {0};
+    const func_program *program;
+    if (expr == NULL) return;
+    const weir_status status = func_compile(&arena, expr, schema == NULL ? &none : schema, &program);
+    if (weir_failed(status)) fail_msg("%s", status.text);
+}
+
+static void assert_runnable(const sql_plan *plan) {
+    for (const flow_node *step = plan->topology == NULL ? NULL : plan->topology->root; step != NULL;
+         step = step->input) {
+        if (step->kind == FLOW_FILTER) assert_compiles(step->filter.condition, step->input->schema);
+        for (uint32_t i = 0; step->kind == FLOW_PROJECT && i < step->schema->count; i++)
+            assert_compiles(step->project.columns[i].expr, step->input->schema);
+    }
+    if (plan->kind == SQL_PLAN_PULL) {
+        assert_compiles(plan->pull->filter, plan->pull->source->schema);
+        for (uint32_t i = 0; i < plan->schema->count; i++)
+            assert_compiles(plan->pull->select[i], plan->pull->source->schema);
+    }
+    for (uint32_t i = 0; plan->kind == SQL_PLAN_INSERT_VALUES && i < plan->values->sink->schema->count; i++)
+        assert_compiles(plan->values->values[i], NULL);
+    for (uint32_t i = 0; plan->kind == SQL_PLAN_PUSH && i < plan->schema->count; i++) {
+        const data_schema *rows = plan->topology->root->schema;
+        assert_true(plan->shown[i] < rows->count);
+        assert_string_equal(plan->schema->columns[i].name, rows->columns[plan->shown[i]].name);
+    }
+}
+
 /* Through JSON and back: the same bytes again, and the plan read back is what is executed. */
 static void execute(node *n, const sql_plan *plan, weir_buffer *shown) {
     if (plan->kind == SQL_PLAN_SET) {
@@ -102,6 +132,7 @@ static void run_script(node *n, weir_bytes script, weir_buffer *shown) {
         assert_int_equal(right, plan != NULL);
         if (right) {
             sql_plan_print(plan, shown);
+            assert_runnable(plan);
             execute(n, plan, shown);
         } else {
             weir_buffer_format(shown, "%s ", weir_code_name(error.code));
@@ -287,6 +318,29 @@ static void json_of_a_newer_version_is_refused(void **state) {
     assert_string_equal(status.text, "the plan has version 2, this weir knows 1");
 }
 
+/* ---- the example that a newcomer sees first --------------------------------------------------------------------- */
+
+static void the_clickstream_example_is_planned_whole(void **state) {
+    (void)state;
+    static char script[STORY_BYTES_MAX];
+    const size_t size = read_file("examples/clickstream/clickstream.sql", script);
+    weir_buffer shown;
+    weir_buffer_init(&shown, &account, STORY_BYTES_MAX);
+    node n = node_begin();
+    run_script(&n, weir_bytes_of(script, size), &shown);
+    uint32_t at = 0, statements = 0;
+    sql_piece piece;
+    while (sql_split(weir_bytes_of(script, size), &at, &piece)) statements++;
+    size_t sources = 0, connectors = 0;
+    while (sql_catalog_source_at(n.catalog, sources) != NULL) sources++;
+    while (sql_catalog_connector_at(n.catalog, connectors) != NULL) connectors++;
+    if (sources + connectors != statements)
+        fail_msg("%s", weir_buffer_text(&shown)); /* each statement makes one thing */
+    assert_true(statements > 4);
+    node_end(&n);
+    weir_buffer_deinit(&shown);
+}
+
 /* ---- bounds --------------------------------------------------------------------------------------------------------
  */
 
@@ -314,11 +368,46 @@ static void wide_statements_are_bounded(void **state) {
     weir_buffer_deinit(&sql);
 }
 
+/* SELECT <part, count times> FROM s: planned, or told that it is too much for a program. */
+static void assert_planned_or(const char *before, const char *part, const char *after, unsigned count,
+                              const char *error) {
+    weir_buffer sql, shown;
+    weir_buffer_init(&sql, &account, SQL_STATEMENT_BYTES_MAX);
+    weir_buffer_init(&shown, &account, 16 * STORY_BYTES_MAX);
+    node n = node_begin();
+    run_script(&n, weir_bytes_text("CREATE STREAM s (a BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');"), &shown);
+    weir_buffer_append_text(&sql, before);
+    for (unsigned i = 0; i < count; i++) weir_buffer_append_text(&sql, part);
+    weir_buffer_append_text(&sql, after);
+    weir_buffer_clear(&shown);
+    run_script(&n, weir_buffer_view(&sql), &shown);
+    const char *text = weir_buffer_text(&shown);
+    if (error == NULL ? strncmp(text, "PUSH", 4) != 0 : strstr(text, error) == NULL) fail_msg("%.300s", text);
+    node_end(&n);
+    weir_buffer_deinit(&shown);
+    weir_buffer_deinit(&sql);
+}
+
+static void what_no_program_can_hold_is_refused_when_it_is_planned(void **state) {
+    (void)state;
+    assert_planned_or("SELECT CASE", " WHEN a = 1 THEN a", " END FROM s EMIT CHANGES;", 100, NULL);
+    assert_planned_or("SELECT CASE", " WHEN a = 1 THEN a", " END FROM s EMIT CHANGES;", 5000,
+                      "an expression of more than");
+    assert_planned_or("SELECT a", " + a", " FROM s EMIT CHANGES;", 150, NULL);
+    assert_planned_or("SELECT 1 FROM s WHERE a = 1", " OR a = 2", " EMIT CHANGES;", 300, NULL);
+    assert_planned_or("SELECT COALESCE(a", ", a", ") FROM s EMIT CHANGES;", 15, NULL);
+    assert_planned_or("SELECT COALESCE(a", ", a", ") FROM s EMIT CHANGES;", 16, "does not accept parameters");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stories_give_their_plans),         cmocka_unit_test(mutated_scripts_give_plans_or_errors),
-        cmocka_unit_test(damaged_json_is_told_from_a_plan), cmocka_unit_test(json_of_a_newer_version_is_refused),
+        cmocka_unit_test(stories_give_their_plans),
+        cmocka_unit_test(mutated_scripts_give_plans_or_errors),
+        cmocka_unit_test(damaged_json_is_told_from_a_plan),
+        cmocka_unit_test(json_of_a_newer_version_is_refused),
+        cmocka_unit_test(the_clickstream_example_is_planned_whole),
         cmocka_unit_test(wide_statements_are_bounded),
+        cmocka_unit_test(what_no_program_can_hold_is_refused_when_it_is_planned),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
