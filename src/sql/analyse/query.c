@@ -420,12 +420,44 @@ static bool is_identity(const sql_checked_query *c) {
     return true;
 }
 
+/* The first column of the source in `expr` that is neither grouped nor inside an aggregate; NULL when there is none. */
+static const sql_expr *find_ungrouped(const query_state *s, const sql_expr *expr) {
+    for (uint32_t i = 0; i < s->keys.count; i++)
+        if (sql_expr_equal(expr, s->keys.items[i])) return NULL;
+    if (expr->kind == SQL_CALL && func_aggregate_exists(expr->name.text)) return NULL;
+    if (expr->kind == SQL_COLUMN && data_schema_find(s->checked->source->schema, expr->name.text) >= 0) return expr;
+    const sql_expr *found = NULL;
+    for (uint32_t i = 0; i < expr->count && found == NULL; i++) found = find_ungrouped(s, expr->items[i]);
+    return found;
+}
+
+/* Tells all of them at once; what is wrong otherwise is left to the typing. */
+static bool check_ungrouped(query_state *s) {
+    weir_buffer list;
+    const sql_expr *first = NULL;
+    weir_buffer_init(&list, s->a->arena->account, 64u << 10);
+    for (uint32_t i = 0; i < s->output_count; i++) {
+        const sql_expr *item = s->outputs[i].expr, *column = find_ungrouped(s, item);
+        if (column == NULL) continue;
+        const char *text = sql_expr_text(s->a->arena, sql_contains_aggregate(item, NULL) ? column : item);
+        weir_buffer_format(&list, "%s%s", first == NULL ? "" : ", ", text);
+        if (first == NULL) first = column;
+    }
+    if (first != NULL)
+        sql_fail_at(s->a, first->offset,
+                    "Non-aggregate SELECT expression(s) not part of GROUP BY: %s\n"
+                    "Either add the column(s) to the GROUP BY or remove them from the SELECT.",
+                    weir_buffer_text(&list));
+    weir_buffer_deinit(&list);
+    return first == NULL;
+}
+
 static bool check_aggregate(query_state *s) {
     const func_expr **typed_keys = weir_arena_array(s->a->arena, const func_expr *, s->keys.count);
     if (!begin_grouping(s, typed_keys)) return false;
     sql_scope scope = s->rows;
     scope.grouping = s->grouping;
-    if (!type_select(s, &scope)) return false;
+    if (!check_ungrouped(s) || !type_select(s, &scope)) return false;
     if (s->having != NULL) {
         scope.clause = "HAVING";
         s->grouping->item = NULL;
