@@ -279,7 +279,6 @@ typedef struct broker_fetch_part {
     bool zstd_refused;            /* in: UNSUPPORTED_COMPRESSION_TYPE for a batch of zstd (fetch before version 10) */
     bool read_held;               /* private, as all below */
     int64_t seen_end;
-    uint64_t seen_size;
     log_read read;
     log_waiter waiter;
     broker_fetch *owner;
@@ -295,7 +294,7 @@ struct broker_fetch {
     broker_node *broker;               /* private, as all below */
     size_t next_part;
     size_t bytes_read;
-    int64_t deadline_ns;
+    int64_t deadline_ns, passed_ns;
     io_timer timer;
     io_job wake;
     bool waiting, cancelled, finished;

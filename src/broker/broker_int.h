@@ -67,6 +67,7 @@ const char *broker_topic_config_value(const broker_node *broker, const topic_ent
 void broker_topic_limits_update(const broker_node *broker, topic_entry *topic);
 const char *broker_property(const broker_node *broker, const char *name, bool *is_default);
 int64_t broker_property_i64(const broker_node *broker, const char *name);
+bool broker_property_is(const broker_node *broker, const char *name);
 
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
@@ -267,6 +268,8 @@ struct broker_node {
     weir_account frames;         /* requests and their answers */
     weir_setting *properties;
     size_t property_count;
+    int64_t fetch_bytes_max, request_bytes_max, connections_max; /* properties asked for often */
+    bool auto_create;
     int32_t node_id;
     char cluster_id[32];
     log_store *log;

@@ -295,6 +295,37 @@ static void test_a_long_poll_ends_with_the_first_record_or_its_time(void **state
     node_end(&node);
 }
 
+/* A fetch may come while a batch is in the log and not yet durable: it hears of it at once and not at its deadline. */
+static void test_a_fetch_sees_what_becomes_durable_after_it_came(void **state) {
+    (void)state;
+    for (uint64_t seed = 400; seed < 480; seed++) {
+        node_world node;
+        node_begin(&node, seed);
+        node_create(&node, "t", 1, NULL, 0);
+        weir_buffer bytes;
+        weir_buffer_init(&bytes, &node.account, 1 << 20);
+        node_batch(&node, &bytes, "x", 1, &wire_batch_options_default);
+        broker_produce_part produced = {.target = {.topic = text("t")}, .bytes = bytes.data, .size = bytes.size};
+        produce_call produce = {.operation = {.principal = &guard_anonymous, .parts = &produced, .part_count = 1,
+                                              .acks = -1, .zstd_allowed = true, .done = produce_done}};
+        broker_produce_start(node.broker, &produce.operation);
+        io_sim_run(node.sim, NULL, NULL, io_sim_draw(node.sim, 12));
+        const int64_t before_ns = io_now_ns(node.world->clock);
+        broker_fetch_part part = {.target = {.topic = text("t")}, .current_leader_epoch = -1, .max_bytes = 1 << 20};
+        fetch_call fetch = {.operation = {.principal = &guard_anonymous, .parts = &part, .part_count = 1,
+                                          .max_wait_ms = 3600000, .min_bytes = 1 + 50 * (int32_t)(seed % 2),
+                                          .max_bytes = 1 << 20, .done = fetch_done}};
+        broker_fetch_start(node.broker, &fetch.operation);
+        node_until(&node, &fetch.done);
+        node_until(&node, &produce.done);
+        assert_int_equal(part.bytes.size, bytes.size);
+        assert_true(io_now_ns(node.world->clock) - before_ns < 1000000000LL);
+        broker_fetch_release(&fetch.operation);
+        weir_buffer_deinit(&bytes);
+        node_end(&node);
+    }
+}
+
 /* ---- offsets of partitions --------------------------------------------------------------------------------------- */
 
 NODE_OPERATION(list, broker_list_offset, operation)
@@ -460,6 +491,7 @@ int main(void) {
         cmocka_unit_test(test_a_producer_is_idempotent),
         cmocka_unit_test(test_no_producer_id_is_given_twice),
         cmocka_unit_test(test_a_long_poll_ends_with_the_first_record_or_its_time),
+        cmocka_unit_test(test_a_fetch_sees_what_becomes_durable_after_it_came),
         cmocka_unit_test(test_offsets_by_name_and_by_time),
         cmocka_unit_test(test_a_commit_is_all_or_nothing),
         cmocka_unit_test(test_a_commit_to_nowhere_changes_nothing),

@@ -165,6 +165,10 @@ int64_t broker_property_i64(const broker_node *broker, const char *name) {
     return weir_options_i64(broker_properties, broker->properties, broker->property_count, name);
 }
 
+bool broker_property_is(const broker_node *broker, const char *name) {
+    return weir_options_bool(broker_properties, broker->properties, broker->property_count, name);
+}
+
 const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index,
                                       broker_config_source *source) {
     const topic_config *config = &broker_topic_configs[index];

@@ -3,6 +3,8 @@
  * nothing is freed while something of it is still queued. */
 #include "broker/broker_int.h"
 
+enum { PASS_PAUSE_NS = 5000000 };
+
 static void fetch_wake(io_job *job);
 static void pass_next(broker_fetch *fetch);
 
@@ -47,8 +49,16 @@ static void wait_begin(broker_fetch *fetch) {
         part->waiter = (log_waiter){.job = &fetch->wake, .lane = fetch->broker->lane, .offset = part->seen_end};
         log_wait(part->read.partition, &part->waiter);
     }
-    io_timer_init(&fetch->timer, fetch->broker->lane, &fetch->wake);
     io_timer_set(fetch->broker->world.executor, &fetch->timer, fetch->deadline_ns);
+}
+
+/* Something came, and a pass has only just found too little: the next one may wait a moment, or a trickle would make
+ * every append read everything again. */
+static void wait_pause(broker_fetch *fetch) {
+    fetch->waiting = true;
+    const int64_t until_ns = fetch->passed_ns + PASS_PAUSE_NS;
+    io_timer_set(fetch->broker->world.executor, &fetch->timer,
+                 until_ns < fetch->deadline_ns ? until_ns : fetch->deadline_ns);
 }
 
 static void wait_end(broker_fetch *fetch) {
@@ -97,7 +107,7 @@ static void read_done(log_read *read, weir_status status) {
 }
 
 static size_t part_room(const broker_fetch *fetch, const broker_fetch_part *part) {
-    const int64_t limit = broker_property_i64(fetch->broker, "fetch.max.bytes");
+    const int64_t limit = fetch->broker->fetch_bytes_max;
     int64_t room = (fetch->max_bytes < limit ? fetch->max_bytes : limit) - (int64_t)fetch->bytes_read;
     if (room > part->max_bytes) room = part->max_bytes;
     if (fetch->broker->fetch_held_bytes > BROKER_FETCH_HELD_BYTES_MAX && room > BROKER_FETCH_SQUEEZED_BYTES)
@@ -132,7 +142,6 @@ static void pass_next(broker_fetch *fetch) {
         if (part->error != BROKER_NONE) continue;
         part->read = (log_read){.partition = log, .offset = part->offset, .done = read_done};
         part->seen_end = part->high_watermark;
-        part->seen_size = log_size_bytes(log);
         part->read.max_bytes = part_room(fetch, part);
         if (part->offset == part->high_watermark || part->read.max_bytes == 0) continue;
         log_read_start(&part->read);
@@ -143,25 +152,23 @@ static void pass_next(broker_fetch *fetch) {
 
 static void pass_begin(broker_fetch *fetch) {
     release_reads(fetch);
+    fetch->passed_ns = broker_now_ns(fetch->broker);
     fetch->next_part = 0;
     pass_next(fetch);
 }
 
-/* Whether a new pass could find min_bytes: without this every append of a trickle would read everything again. */
-static bool worth_a_pass(broker_fetch *fetch) {
-    uint64_t grown = fetch->bytes_read;
+/* Whether a new pass would see more than the last one. */
+static bool has_news(broker_fetch *fetch) {
     for (size_t i = 0; i < fetch->part_count; i++) {
         broker_fetch_part *part = &fetch->parts[i];
         log_partition *log;
         if (!part_is_readable(part)) continue;
-        if (broker_resolve(fetch->broker, &part->target, NULL, &log) != BROKER_NONE || log != part->read.partition)
+        if (broker_resolve(fetch->broker, &part->target, NULL, &log) != BROKER_NONE || log != part->read.partition) {
             return true;
-        const uint64_t size = log_size_bytes(log);
-        if (size < part->seen_size) return true;
-        grown += size - part->seen_size;
-        part->seen_end = log_high_watermark(log);
+        }
+        if (log_high_watermark(log) > part->seen_end) return true;
     }
-    return grown >= (uint64_t)(fetch->min_bytes > 0 ? fetch->min_bytes : 0);
+    return false;
 }
 
 static void fetch_wake(io_job *job) {
@@ -172,9 +179,11 @@ static void fetch_wake(io_job *job) {
         return;
     }
     wait_end(fetch);
-    const bool over = fetch->cancelled || broker_now_ns(fetch->broker) >= fetch->deadline_ns;
-    if (over || worth_a_pass(fetch)) pass_begin(fetch);
-    else wait_begin(fetch);
+    const int64_t now_ns = broker_now_ns(fetch->broker);
+    const bool over = fetch->cancelled || now_ns >= fetch->deadline_ns;
+    if (!over && !has_news(fetch)) wait_begin(fetch);
+    else if (over || fetch->min_bytes <= 1 || now_ns >= fetch->passed_ns + PASS_PAUSE_NS) pass_begin(fetch);
+    else wait_pause(fetch);
 }
 
 void broker_fetch_start(broker_node *broker, broker_fetch *fetch) {
@@ -195,6 +204,7 @@ void broker_fetch_start(broker_node *broker, broker_fetch *fetch) {
     if (fetch->next) fetch->next->previous = fetch;
     broker->fetches = fetch;
     io_job_init(&fetch->wake, fetch_wake);
+    io_timer_init(&fetch->timer, broker->lane, &fetch->wake);
     broker_post(broker, &fetch->wake);
 }
 

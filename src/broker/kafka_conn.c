@@ -270,7 +270,7 @@ static size_t take_size(kafka_conn *conn, weir_bytes bytes) {
     while (conn->size_have < 4 && taken < bytes.size) conn->size_bytes[conn->size_have++] = bytes.data[taken++];
     if (conn->size_have < 4) return taken;
     const int32_t size = (int32_t)weir_read_be32(conn->size_bytes);
-    if (size < 8 || size > broker_property_i64(broker, "socket.request.max.bytes")) {
+    if (size < 8 || size > broker->request_bytes_max) {
         conn_close(conn, "a frame of a size that no request has");
         return taken;
     }
@@ -356,7 +356,7 @@ static void refuse_closed(void *protocol, weir_status why) { (void)protocol, (vo
 static void listener_accept(void *arg, io_conn *io) {
     kafka_listener *listener = arg;
     broker_node *broker = listener->broker;
-    if (broker->stopping || (int64_t)broker->connection_count >= broker_property_i64(broker, "max.connections")) {
+    if (broker->stopping || (int64_t)broker->connection_count >= broker->connections_max) {
         io->events = (io_conn_events){.on_data = refuse_data, .on_closed = refuse_closed};
         io_conn_close(io);
         return;

@@ -122,8 +122,8 @@ static void metadata_created(broker_create_topic *create) {
 /* Makes the missing topics one after the other, then answers. */
 static bool metadata_step(metadata_call *call) {
     broker_node *broker = call->request->broker;
-    const bool may_create = call->message->allow_auto_topic_creation && !wants_all(call->request, call->message) &&
-                            strcmp(broker_property(broker, "auto.create.topics.enable", NULL), "true") == 0;
+    const bool may_create =
+        call->message->allow_auto_topic_creation && !wants_all(call->request, call->message) && broker->auto_create;
     while (may_create && call->next_create < call->message->topics.count) {
         const weir_bytes name = call->message->topics.items[call->next_create++].name;
         if (!name.data || broker_topic_find(broker, name) || weir_failed(broker_topic_name_check(name))) continue;

@@ -55,6 +55,10 @@ static broker_node *broker_make(const broker_config *config) {
     broker->ready_arg = config->arg;
     copy_properties(broker, config);
     broker->node_id = (int32_t)broker_property_i64(broker, "node.id");
+    broker->fetch_bytes_max = broker_property_i64(broker, "fetch.max.bytes");
+    broker->request_bytes_max = broker_property_i64(broker, "socket.request.max.bytes");
+    broker->connections_max = broker_property_i64(broker, "max.connections");
+    broker->auto_create = broker_property_is(broker, "auto.create.topics.enable");
     broker->compressor = wire_compressor_create(&broker->account);
     weir_buffer_init(&broker->scratch, &broker->account, BROKER_RECORDS_BYTES_MAX);
     weir_buffer_init(&broker->rebuilt, &broker->account, LOG_BATCH_BYTES_MAX);

@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 
+enum { SCRATCH_KEPT_BYTES = 1 << 20 };
+
 /* ---- validation -------------------------------------------------------------------------------------------------- */
 
 typedef struct verdict {
@@ -224,6 +226,15 @@ static broker_error sequence_error(log_sequence_verdict judged) {
     }
 }
 
+/* One large batch does not hold its memory for ever. */
+static void trim(weir_buffer *buffer) {
+    if (buffer->capacity <= SCRATCH_KEPT_BYTES) return;
+    const size_t max_bytes = buffer->max_bytes;
+    weir_account *account = buffer->account;
+    weir_buffer_deinit(buffer);
+    weir_buffer_init(buffer, account, max_bytes);
+}
+
 static step part_step(broker_node *broker, broker_produce *produce, broker_produce_part *part) {
     topic_entry *topic;
     log_partition *log;
@@ -240,6 +251,7 @@ static step part_step(broker_node *broker, broker_produce *produce, broker_produ
     uint8_t *bytes = NULL;
     size_t size = 0;
     const verdict judged = validate(broker, topic, produce, part, &bytes, &size);
+    trim(&broker->scratch);
     if (judged.error != BROKER_NONE) {
         part_fail(part, judged.error, judged.message);
         return STEP_DONE;
@@ -308,8 +320,7 @@ static void topic_made(broker_create_topic *create) {
 
 /* Makes the missing topics, one after the other, each tried once; then the parts are taken. */
 static void make_missing(broker_node *broker, broker_produce *produce, size_t from) {
-    const bool wanted =
-        produce->auto_create && strcmp(broker_property(broker, "auto.create.topics.enable", NULL), "true") == 0;
+    const bool wanted = produce->auto_create && broker->auto_create;
     for (size_t i = from; wanted && i < produce->part_count; i++) {
         const weir_bytes name = produce->parts[i].target.topic;
         if (!name.data || broker_topic_get(broker, name)) continue;

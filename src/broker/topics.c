@@ -273,7 +273,7 @@ static bool delete_prepare(metadata_change *change) {
     if (!broker_may(broker, del->principal, GUARD_DELETE, GUARD_TOPIC, weir_bytes_text(topic->info.name)))
         del->error = BROKER_TOPIC_AUTHORIZATION_FAILED;
     else if (topic->info.internal) del->error = BROKER_INVALID_TOPIC_EXCEPTION;
-    else if (strcmp(broker_property(broker, "delete.topic.enable", NULL), "true") != 0)
+    else if (!broker_property_is(broker, "delete.topic.enable"))
         del->error = BROKER_TOPIC_DELETION_DISABLED;
     if (del->error != BROKER_NONE) return false;
     memcpy(del->found_name, topic->info.name, sizeof del->found_name);
