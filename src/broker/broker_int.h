@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "base/metric.h"
 #include "base/trace.h"
 #include "broker/broker.h"
 #include "wire/codec.h"
@@ -317,6 +318,8 @@ struct broker_node {
 
     kafka_listener *listeners;
     size_t listener_count, connection_count;
+
+    weir_metric produced_bytes, fetched_bytes, requests, connections;
 };
 
 static inline bool broker_may(const broker_node *broker, const guard_principal *principal, guard_operation operation,

@@ -27,6 +27,7 @@ static void release_reads(broker_fetch *fetch) {
 static void fetch_finish(broker_fetch *fetch) {
     broker_node *broker = fetch->broker;
     fetch->finished = true;
+    weir_metric_add(&broker->fetched_bytes, (int64_t)fetch->bytes_read);
     if (fetch->previous) fetch->previous->next = fetch->next;
     else broker->fetches = fetch->next;
     if (fetch->next) fetch->next->previous = fetch->previous;

@@ -195,6 +195,7 @@ static void request_run(kafka_request *request) {
     const weir_status status = wire_decode_request_header(&body, &request->arena, &request->header, &request->api);
     request->version = request->header.request_api_version;
     request->dispatched = true;
+    weir_metric_add(&request->broker->requests, 1);
     request->is_produce = !weir_failed(status) && request->api->key == WIRE_API_PRODUCE;
     conn->running++;
     conn->running_ordered++;
@@ -371,6 +372,7 @@ static void listener_accept(void *arg, io_conn *io) {
     if (conn->next) conn->next->previous = conn;
     listener->conns = conn;
     broker->connection_count++;
+    weir_metric_add(&broker->connections, 1);
     io->events = (io_conn_events){.on_data = conn_data, .on_closed = conn_closed, .protocol = conn};
 }
 

@@ -20,7 +20,26 @@ static void copy_properties(broker_node *broker, const broker_config *config) {
     }
 }
 
+static void open_metrics(broker_node *broker) {
+    weir_metric_open(&broker->produced_bytes, WEIR_COUNTER, "weir_broker_produced_bytes_total",
+                     "Bytes of record batches taken from producers", "%s", "");
+    weir_metric_open(&broker->fetched_bytes, WEIR_COUNTER, "weir_broker_fetched_bytes_total",
+                     "Bytes of record batches given to consumers", "%s", "");
+    weir_metric_open(&broker->requests, WEIR_COUNTER, "weir_broker_requests_total", "Requests of Kafka clients",
+                     "%s", "");
+    weir_metric_open(&broker->connections, WEIR_GAUGE, "weir_broker_connections", "Open connections of Kafka clients",
+                     "%s", "");
+}
+
+static void close_metrics(broker_node *broker) {
+    weir_metric_close(&broker->produced_bytes);
+    weir_metric_close(&broker->fetched_bytes);
+    weir_metric_close(&broker->requests);
+    weir_metric_close(&broker->connections);
+}
+
 static void broker_free(broker_node *broker) {
+    close_metrics(broker);
     broker_doors_free(broker);
     for (size_t i = 0; i < broker->group_count; i++) broker_group_free(broker->group_list[i]);
     weir_free(&broker->account, broker->group_list);
@@ -65,6 +84,7 @@ static broker_node *broker_make(const broker_config *config) {
     weir_map_init(&broker->topics_by_name, &broker->account);
     weir_map_init(&broker->topics_by_id, &broker->account);
     weir_map_init(&broker->groups, &broker->account);
+    open_metrics(broker);
     io_job_init(&broker->start_job, start_run);
     io_job_init(&broker->stop_job, stop_run);
     io_job_init(&broker->expire_job, expire_run);
@@ -211,6 +231,7 @@ void broker_operation_end(broker_node *broker) {
 void broker_connection_ended(broker_node *broker) {
     weir_assert(broker->connection_count > 0);
     broker->connection_count--;
+    weir_metric_add(&broker->connections, -1);
     stop_check(broker);
 }
 

@@ -205,6 +205,7 @@ static step part_append(broker_node *broker, broker_produce *produce, broker_pro
     const weir_status status = log_append(broker->log, &append->group);
     if (!weir_failed(status)) {
         part->base_offset = append->batch.base_offset;
+        weir_metric_add(&broker->produced_bytes, (int64_t)size);
         part->log_start_offset = log_start_offset(log);
         return STEP_DONE;
     }
