@@ -58,43 +58,57 @@ static log_descriptor *take_known(log_descriptors *descriptors, const uint8_t ke
     return found;
 }
 
+static void close_descriptor(log_descriptors *descriptors, log_descriptor *descriptor) {
+    if (!descriptor) return;
+    io_close(descriptors->files, descriptor->file);
+    weir_free(descriptors->account, descriptor);
+}
+
+/* Needs: the mutex. Takes out the one that was idle longest, to be closed without the mutex; NULL: all are in use. */
+static log_descriptor *take_surplus(log_descriptors *descriptors) {
+    log_descriptor *surplus = descriptors->first;
+    if (!surplus) return NULL;
+    unlink_idle(descriptors, surplus);
+    weir_map_remove(&descriptors->map, weir_bytes_of(surplus->key, sizeof surplus->key));
+    descriptors->open_count--;
+    return surplus;
+}
+
+static weir_status open_segment_file(log_partition *partition, int64_t base, log_file_kind kind, bool create,
+                                     io_file **opened) {
+    char path[LOG_PATH_MAX];
+    WEIR_TRY(log_segment_path(partition, base, kind, path));
+    return io_open(partition->store->files, path, IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0u), opened);
+}
+
 weir_status log_descriptor_take(log_partition *partition, int64_t base, log_file_kind kind, bool create,
                                 log_descriptor **descriptor, io_file **file) {
     log_descriptors *descriptors = &partition->store->descriptors;
     uint8_t key[17];
     make_key(key, partition->serial, base, kind);
     pthread_mutex_lock(&descriptors->mutex);
-    log_descriptor *found = take_known(descriptors, key);
-    log_descriptor *surplus = NULL;
-    if (!found && descriptors->open_count >= descriptors->open_max && descriptors->first) {
-        surplus = descriptors->first;
-        unlink_idle(descriptors, surplus);
-        weir_map_remove(&descriptors->map, weir_bytes_of(surplus->key, 17));
-        descriptors->open_count--;
-    }
+    log_descriptor *found = take_known(descriptors, key), *surplus = NULL;
+    if (!found && descriptors->open_count >= descriptors->open_max) surplus = take_surplus(descriptors);
+    if (!found) descriptors->open_count++; /* before it is opened, so that two lanes do not share one place */
     pthread_mutex_unlock(&descriptors->mutex);
-    if (surplus) {
-        io_close(descriptors->files, surplus->file);
-        weir_free(descriptors->account, surplus);
-    }
+    close_descriptor(descriptors, surplus);
     if (!found) {
-        char path[LOG_PATH_MAX];
-        WEIR_TRY(log_segment_path(partition, base, kind, path));
-        io_file *opened;
-        WEIR_TRY(io_open(descriptors->files, path, IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0u), &opened));
+        io_file *opened = NULL;
+        const weir_status status = open_segment_file(partition, base, kind, create, &opened);
         pthread_mutex_lock(&descriptors->mutex);
-        found = take_known(descriptors, key); /* another lane may have been quicker */
-        io_file *spare = found ? opened : NULL;
-        if (!found) {
+        if (!weir_failed(status)) found = take_known(descriptors, key); /* another lane may have been quicker */
+        if (weir_failed(status) || found) descriptors->open_count--;
+        if (!weir_failed(status) && !found) {
             found = weir_alloc(descriptors->account, sizeof *found);
             found->file = opened;
             found->users = 1;
-            memcpy(found->key, key, 17);
-            weir_map_put(&descriptors->map, weir_bytes_of(key, 17), found);
-            descriptors->open_count++;
+            memcpy(found->key, key, sizeof key);
+            weir_map_put(&descriptors->map, weir_bytes_of(key, sizeof key), found);
+            opened = NULL;
         }
         pthread_mutex_unlock(&descriptors->mutex);
-        if (spare) io_close(descriptors->files, spare);
+        if (opened) io_close(descriptors->files, opened);
+        WEIR_TRY(status);
     }
     *descriptor = found;
     *file = found->file;
@@ -103,16 +117,16 @@ weir_status log_descriptor_take(log_partition *partition, int64_t base, log_file
 
 void log_descriptor_give(log_partition *partition, log_descriptor *descriptor) {
     log_descriptors *descriptors = &partition->store->descriptors;
+    log_descriptor *closing = NULL;
     pthread_mutex_lock(&descriptors->mutex);
     weir_assert(descriptor->users > 0);
-    const bool last = --descriptor->users == 0;
-    const bool gone = last && descriptor->forgotten;
-    if (last && !gone) link_idle(descriptors, descriptor);
-    pthread_mutex_unlock(&descriptors->mutex);
-    if (gone) {
-        io_close(descriptors->files, descriptor->file);
-        weir_free(descriptors->account, descriptor);
+    if (--descriptor->users == 0) {
+        if (descriptor->forgotten) closing = descriptor;
+        else link_idle(descriptors, descriptor);
+        if (descriptors->open_count > descriptors->open_max) closing = closing ? closing : take_surplus(descriptors);
     }
+    pthread_mutex_unlock(&descriptors->mutex);
+    close_descriptor(descriptors, closing);
 }
 
 void log_descriptors_forget(log_partition *partition) {
@@ -135,8 +149,7 @@ void log_descriptors_forget(log_partition *partition) {
     pthread_mutex_unlock(&descriptors->mutex);
     while (closing) {
         log_descriptor *next = closing->next;
-        io_close(descriptors->files, closing->file);
-        weir_free(descriptors->account, closing);
+        close_descriptor(descriptors, closing);
         closing = next;
     }
 }
