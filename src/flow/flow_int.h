@@ -119,7 +119,6 @@ weir_status flow_source_create(flow_context *context, const flow_step *step, dat
 weir_status flow_source_fill(data_operator *source, bus_reader *reader, uint32_t rows_max,
                              data_batch **batch) WEIR_MUST_USE;
 int64_t flow_source_position(const data_operator *source);      /* -1 before the first block */
-bool flow_source_has_rows(const data_operator *source);         /* some of a block is left */
 /* Drops what is left of a block; the next row comes from `position`. */
 void flow_source_reset(data_operator *source, int64_t position);
 
@@ -267,7 +266,6 @@ typedef enum flow_metric {
 } flow_metric;
 
 struct flow_query {
-    const flow_runtime *runtime;
     flow_runtime settings;     /* the runtime with its defaults filled in */
     const flow_topology *topology;
     flow_query_events events;

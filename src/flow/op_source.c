@@ -302,7 +302,6 @@ weir_status flow_source_fill(data_operator *base, bus_reader *reader, uint32_t r
 }
 
 int64_t flow_source_position(const data_operator *base) { return ((const source *)(const void *)base)->position; }
-bool flow_source_has_rows(const data_operator *base) { return ((const source *)(const void *)base)->block != NULL; }
 
 void flow_source_reset(data_operator *base, int64_t position) {
     source *self = (source *)base;

@@ -253,7 +253,7 @@ static void open_metrics(flow_query *query) {
 flow_query *flow_query_start(const flow_runtime *runtime, const flow_topology *topology,
                              const flow_query_events *events) {
     flow_query *query = weir_alloc(&queries_account, sizeof *query);
-    *query = (flow_query){.runtime = runtime, .settings = *runtime, .topology = topology, .events = *events};
+    *query = (flow_query){.settings = *runtime, .topology = topology, .events = *events};
     flow_runtime *settings = &query->settings;
     if (settings->commit_interval_ms == 0) settings->commit_interval_ms = 100;
     if (settings->checkpoint_interval_ms == 0) settings->checkpoint_interval_ms = 10000;

@@ -70,7 +70,11 @@ struct flow_node {
             const char *timestamp_format; /* for STRING columns; NULL = ISO or epoch by type */
             const char *quarantine_topic; /* where undecodable records go; NULL = counted and dropped (push queries) */
         } source;
-        struct { const func_expr *condition; } filter; /* on tables: a row that stops matching becomes a delete */
+        struct {
+            /* On tables a row that stops matching becomes a delete: above an aggregate once, when the row before had
+             * matched; a table read from a topic has no old values here, and every row that does not match deletes. */
+            const func_expr *condition;
+        } filter;
         struct { const flow_projection *columns; } project; /* schema->count of them, keys first */
         struct { flow_topic topic; } repartition; /* written and read back; skipped when the source has one partition */
         struct {
