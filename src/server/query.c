@@ -223,7 +223,7 @@ static json_t *header_types(server *self, const data_schema *schema) {
     for (uint32_t i = 0; i < schema->count; i++) {
         weir_buffer text;
         weir_buffer_init(&text, &self->account, SERVER_MESSAGE_BYTES_MAX);
-        data_type_print(schema->columns[i].type, &text);
+        server_type_write(&text, schema->columns[i].type);
         json_array_append_new(types, server_json_text(weir_buffer_text(&text)));
         weir_buffer_deinit(&text);
     }

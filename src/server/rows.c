@@ -153,13 +153,39 @@ void server_row_write(weir_buffer *target, const data_batch *batch, uint32_t row
     weir_buffer_append_byte(target, ']');
 }
 
+void server_type_write(weir_buffer *target, const data_type *type) {
+    switch (type->kind) {
+    case DATA_ARRAY:
+        weir_buffer_append_text(target, "ARRAY<");
+        server_type_write(target, type->element);
+        break;
+    case DATA_MAP:
+        weir_buffer_append_text(target, "MAP<");
+        server_type_write(target, type->key);
+        weir_buffer_append_text(target, ", ");
+        server_type_write(target, type->element);
+        break;
+    case DATA_STRUCT:
+        weir_buffer_append_text(target, "STRUCT<");
+        for (uint32_t i = 0; i < type->field_count; i++) {
+            weir_buffer_append_text(target, i > 0 ? ", `" : "`");
+            weir_buffer_append_text(target, type->fields[i].name);
+            weir_buffer_append_text(target, "` ");
+            server_type_write(target, type->fields[i].type);
+        }
+        break;
+    default: data_type_print(type, target); return;
+    }
+    weir_buffer_append_byte(target, '>');
+}
+
 void server_schema_write(weir_buffer *target, const data_schema *schema) {
     for (uint32_t i = 0; i < schema->count; i++) {
         const data_column *column = &schema->columns[i];
         weir_buffer_append_text(target, i > 0 ? ", `" : "`");
         weir_buffer_append_text(target, column->name);
         weir_buffer_append_text(target, "` ");
-        data_type_print(column->type, target);
+        server_type_write(target, column->type);
         if (column->role == DATA_ROLE_KEY) weir_buffer_append_text(target, " KEY");
     }
 }

@@ -55,6 +55,7 @@ static void test_numbers(void **state) {
     data_vector *booleans = vector(&c, data_type_of(DATA_BOOLEAN), 2), *ints = vector(&c, data_type_of(DATA_INT), 2);
     data_vector *bigints = vector(&c, data_type_of(DATA_BIGINT), 2);
     data_vector *doubles = vector(&c, data_type_of(DATA_DOUBLE), 7);
+    booleans->booleans[0] = 0;
     booleans->booleans[1] = 1;
     ints->ints[0] = INT32_MIN;
     bigints->bigints[0] = INT64_MIN;
@@ -161,6 +162,9 @@ static void test_nested(void **state) {
                         "[{\"10\":{\"A\":\"n\",\"b\\\"\":[1,2]},\"11\":{\"A\":null,\"b\\\"\":[]}},"
                         "{\"12\":{\"A\":\"n\",\"b\\\"\":[]}}]");
     assert_string_equal(value(&c, arrays, 1), "[]");
+    weir_buffer_clear(&c.text);
+    server_type_write(&c.text, arrays->type);
+    assert_string_equal(weir_buffer_text(&c.text), "ARRAY<MAP<BIGINT, STRUCT<`A` STRING, `b\"` ARRAY<INTEGER>>>>");
     end(&c);
 }
 

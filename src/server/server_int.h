@@ -119,6 +119,8 @@ void server_value_write(weir_buffer *target, const data_vector *vector, uint32_t
 /* The columns of a row as a JSON array; `columns` picks them, `count` of them. */
 void server_row_write(weir_buffer *target, const data_batch *batch, uint32_t row, const uint32_t *columns,
                       uint32_t count);
+/* "ARRAY<STRUCT<`A` BIGINT>>": as data_type_print(), but every field's name is quoted, as in ksqlDB's answers. */
+void server_type_write(weir_buffer *target, const data_type *type);
 /* "`K` STRING KEY, `V` BIGINT": the schema as ksqlDB's header writes it. */
 void server_schema_write(weir_buffer *target, const data_schema *schema);
 

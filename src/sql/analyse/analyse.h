@@ -118,7 +118,7 @@ typedef struct sql_checked_pull {
     uint32_t key_count;
     int64_t window_start_min, window_start_max; /* inclusive; INT64_MIN, INT64_MAX = any */
     const func_expr *filter;        /* the whole WHERE, over the table's schema; keys and bounds only narrow the read */
-    const data_schema *schema;      /* of the answer, as selected */
+    const data_schema *schema; /* of the answer, as selected: keys keep their role and their place; key_count is 0 */
     const func_expr *const *select; /* over the table's schema */
     int64_t limit;                  /* -1 = none */
 } sql_checked_pull;

@@ -171,6 +171,12 @@ static bool check_where(sql_analyser *a, const sql_query *query, sql_scope *scop
     return true;
 }
 
+/* A pull query's answer names the table's keys as such, and the bounds of its windows, wherever they stand. */
+static bool is_key(const data_schema *schema, const func_expr *expr) {
+    if (expr->kind == FUNC_PSEUDO) return expr->index == FUNC_WINDOWSTART || expr->index == FUNC_WINDOWEND;
+    return expr->kind == FUNC_COLUMN && expr->index < schema->key_count;
+}
+
 bool sql_analyse_pull(sql_analyser *a, const sql_query *query, const sql_checked_pull **checked) {
     sql_checked_pull *pull = weir_arena_new(a->arena, sql_checked_pull);
     *pull = (sql_checked_pull){.window_start_min = INT64_MIN, .window_start_max = INT64_MAX, .limit = query->limit};
@@ -197,7 +203,8 @@ bool sql_analyse_pull(sql_analyser *a, const sql_query *query, const sql_checked
             return sql_fail_at(a, outputs[i].offset,
                                "Can't infer a type of null. Please explicitly cast it to a required type, e.g. "
                                "CAST(null AS VARCHAR).");
-        columns[i] = (data_column){outputs[i].name, select[i]->type, DATA_ROLE_VALUE, NULL};
+        columns[i] = (data_column){outputs[i].name, select[i]->type,
+                                   is_key(pull->source->schema, select[i]) ? DATA_ROLE_KEY : DATA_ROLE_VALUE, NULL};
     }
     data_schema *schema = weir_arena_new(a->arena, data_schema);
     *schema = (data_schema){columns, count, 0};
