@@ -1,5 +1,5 @@
 # Few commands, the same for everyone; each is one line over a CMake preset or a tool. `make help` lists them.
-.PHONY: all test dev asan tsan lint clean cross-arm64 cleanroom help
+.PHONY: all demo test dev asan tsan fuzz-smoke bench bench-start lint clean cross-arm64 cleanroom help
 PRESET = cmake --preset $(1) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; cmake --build build/$(1)
 TESTS = ctest --test-dir build/$(1) --output-on-failure --no-tests=error -j$(shell nproc)
 
@@ -7,6 +7,11 @@ all: build/.folder ## install what the build needs, build the release; leaves bu
 	@tools/install build
 	@$(call PRESET,release)
 	@test ! -x build/release/weir || strip -o build/weir build/release/weir
+
+demo: ## install what the demo needs, build, run the main job: nginx, weir, traffic
+	@tools/install build demo
+	@$(MAKE) --no-print-directory all
+	@examples/clickstream/demo
 
 test: build/.folder ## install what build and tests need, build, run all tests
 	@tools/install build test cross
@@ -22,6 +27,19 @@ asan: build/.folder ## build and test with address and undefined-behaviour sanit
 
 tsan: build/.folder ## build and test with the thread sanitizer
 	@$(call PRESET,tsan) && $(call TESTS,tsan)
+
+fuzz-smoke: build/.folder ## 60 seconds of fuzzing the parsers of outside bytes
+	@tools/install build test
+	@tools/fuzz-smoke
+
+bench-start: all ## time to ready, idle memory and system calls, size of the binary
+	@tools/install bench
+	@bench/start
+
+bench: all ## lines per second from log file to table, beside awk and DuckDB
+	@tools/install bench
+	@test -x build/bench-venv/bin/python || { python3 -m venv build/bench-venv && build/bench-venv/bin/pip -q install -r bench/requirements.txt; }
+	@bench/clickstream
 
 lint: ## the rules of the house: layers, banned calls, long functions
 	@tools/tidy.py

@@ -28,3 +28,10 @@ weir_module(engine USES sql/plan sql/analyse sql/parse sql/catalog flow state bu
 include(src/server/page.cmake)
 weir_module(server USES engine sql/plan broker http data guard io base SOURCES ${SERVER_GENERATED} LIBS jansson
             TEST_USES bus/embedded io/real)
+
+# The program: src/cli over everything.
+if(TARGET weir_server AND TARGET weir_engine AND TARGET weir_bus_embedded)
+  file(GLOB cli_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cli/*.c)
+  add_executable(weir ${cli_sources})
+  target_link_libraries(weir PRIVATE weir_server weir_engine weir_bus_embedded weir_io_real curl edit jansson)
+endif()

@@ -1,6 +1,9 @@
 -- A web site's clicks: collected from nginx's access log, cleaned, counted.
 -- The path is relative to the folder the server was started in.
 
+-- Queries begin with the first record of their sources, not with the next one to come.
+SET 'auto.offset.reset' = 'earliest';
+
 -- 1. Acquire. Every line of the log becomes a record of the topic; the position is committed with it.
 CREATE SOURCE CONNECTOR nginx_log WITH (
     'connector' = 'file',

@@ -15,7 +15,7 @@
 enum {
     RETRY_MS_FIRST = 200,
     RETRY_MS_MAX = 10000,
-    POSITION_READ_BACK = 16,       /* the last record lies among these offsets, whatever markers a cluster puts behind it */
+    POSITION_READ_BACK = 16, /* the last record lies among these offsets, whatever markers a cluster puts behind it */
     POSITION_READ_BYTES = 1 << 16,
     COMMIT_BYTES_TARGET = 4 << 20, /* polls are gathered up to here before a commit is sent */
     COPIES_MAX = 64
@@ -110,7 +110,7 @@ static void begin_again(connect_task *task, weir_status why) {
     task->retry_ms = task->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : task->retry_ms * 2;
 }
 
-/* ---- topics and position --------------------------------------------------------------------------------------------- */
+/* ---- topics and position ----------------------------------------------------------------------------------------- */
 
 static void topic_made(void *arg, weir_status status, const bus_topic_info *info) {
     (void)info;
@@ -143,7 +143,8 @@ static void position_end_described(void *arg, weir_status status, int64_t end) {
         task->step = end > 0 ? STEP_POSITION : STEP_OPEN;
         if (end > 0) status = open_position_reader(task, end > POSITION_READ_BACK ? end - POSITION_READ_BACK : 0);
     }
-    if (weir_failed(status)) begin_again(task, weir_context(status, "reading the position from topic %s", task->positions_topic));
+    if (weir_failed(status))
+        begin_again(task, weir_context(status, "reading the position from topic %s", task->positions_topic));
     else turn_soon(task);
 }
 
@@ -181,7 +182,7 @@ static void open_source(connect_task *task) {
     turn_soon(task);
 }
 
-/* ---- polling and committing ------------------------------------------------------------------------------------------- */
+/* ---- polling and committing -------------------------------------------------------------------------------------- */
 
 /* Moves polled records into the commit; *full when it takes no more. */
 static weir_status fill_commit(connect_task *task, bool *full) {
@@ -240,15 +241,16 @@ static void commit_done(io_job *job) {
     else turn_soon(task);
 }
 
-/* One turn of the steady state. A commit's records and its position must match, so a commit takes whole polls only: a poll
- * that does not fit is finished by a commit without position text being ahead of it. */
+/* One turn of the steady state. A commit's records and its position must match, so a commit takes whole polls only: a
+ * poll that does not fit is finished by a commit without position text being ahead of it. */
 static weir_status run_turn(connect_task *task) {
     bool full = false;
     int64_t wait_ms = 0;
     while (!full && task->commit_bytes < COMMIT_BYTES_TARGET) {
         if (task->record_next == task->record_count) {
             task->record_next = task->record_count = 0;
-            WEIR_TRY(task->source->poll(task->self, task->records, CONNECT_POLL_RECORDS_MAX, &task->record_count, &wait_ms));
+            WEIR_TRY(
+                task->source->poll(task->self, task->records, CONNECT_POLL_RECORDS_MAX, &task->record_count, &wait_ms));
             if (task->record_count == 0) break;
         }
         WEIR_TRY(fill_commit(task, &full));
@@ -259,7 +261,7 @@ static weir_status run_turn(connect_task *task) {
     return weir_ok();
 }
 
-/* ---- the turn --------------------------------------------------------------------------------------------------------- */
+/* ---- the turn ---------------------------------------------------------------------------------------------------- */
 
 static void end_task(connect_task *task) {
     let_go(task);
@@ -305,7 +307,7 @@ static void tell_stopped(io_job *job) {
     task->stopped->run(task->stopped);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static void copy_settings(connect_task *task, const connect_settings *settings) {
     weir_setting common[COPIES_MAX];

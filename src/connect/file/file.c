@@ -1,11 +1,11 @@
 /* connect/file - tails a text file: every line becomes a record, whatever happens to the file meanwhile.
  *
- * Rotation by renaming: the path leads to another file than the open one. The old one is read to its end first, and held
- * for rotation.wait.ms after its last growth, because its writer may still have it open. If weir was down while the
- * file was rotated away, it is looked for by its identity in the same folder. Of two rotations during one absence only the
- * file of the position and the one now at the path are read; weir cannot know which file came between them.
- * Truncation (copytruncate): the file is shorter than the position, or its head is not the one remembered: from the top.
- * Identity = device, inode and a checksum of the first bytes, since inode numbers are used again.
+ * Rotation by renaming: the path leads to another file than the open one. The old one is read to its end first, and
+ * held for rotation.wait.ms after its last growth, because its writer may still have it open. If weir was down while
+ * the file was rotated away, it is looked for by its identity in the same folder. Of two rotations during one absence
+ * only the file of the position and the one now at the path are read; weir cannot know which file came between them.
+ * Truncation (copytruncate): the file is shorter than the position, or its head is not the one remembered: from the
+ * top. Identity = device, inode and a checksum of the first bytes, since inode numbers are used again.
  *
  * A line without an end is held back until its end is written, or its file is finished. A line longer than
  * line.bytes.max becomes several records: nothing is lost, and the decoder downstream says what is wrong with them. */
@@ -61,11 +61,12 @@ static const weir_option options[] = {
     {"line.bytes.max", WEIR_OPTION_SIZE, "1MiB", "a longer line becomes several records", 1, 16 << 20},
     {"rotation.wait.ms", WEIR_OPTION_I64, "2000", "how long a file that was rotated away is still watched for lines", 0,
      3600000},
-    {"headers", WEIR_OPTION_CHOICE, "none", "none|position: record header weir.position = byte position of the line", 0, 0},
+    {"headers", WEIR_OPTION_CHOICE, "none", "none|position: record header weir.position = byte position of the line", 0,
+     0},
     {0},
 };
 
-/* ---- identity ----------------------------------------------------------------------------------------------------- */
+/* ---- identity ---------------------------------------------------------------------------------------------------- */
 
 static weir_status head_crc(const tail *t, io_file *file, uint32_t bytes, uint32_t *crc, uint32_t *got_bytes) {
     uint8_t head[HEAD_BYTES_MAX];
@@ -90,7 +91,7 @@ static weir_status learn_head(tail *t) {
     return head_crc(t, t->file, HEAD_BYTES_MAX, &t->who.head_crc, &t->who.head_bytes);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------ */
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static void close_file(tail *t) {
     if (t->file) io_close(t->world->files, t->file);
@@ -114,7 +115,8 @@ static weir_status open_path(tail *t) {
     const weir_status status = io_file_info_of(t->world->files, file, &info);
     if (weir_failed(status) || info.is_directory) {
         io_close(t->world->files, file);
-        return weir_failed(status) ? status : weir_fail(WEIR_INVALID, "path %s is a directory, a file is needed", t->path);
+        return weir_failed(status) ? status
+                                   : weir_fail(WEIR_INVALID, "path %s is a directory, a file is needed", t->path);
     }
     adopt(t, file, &info, t->started || t->from_beginning ? 0 : info.size);
     t->at_path = true;
@@ -207,14 +209,16 @@ static weir_status file_open(const connect_source *source, const io_world *world
     t->line_bytes_max = line_bytes;
     t->rotation_wait_ns = weir_options_i64(options, settings->items, settings->count, "rotation.wait.ms") * 1000000;
     t->from_beginning = strcmp(weir_options_text(options, settings->items, settings->count, "start"), "beginning") == 0;
-    t->position_headers = strcmp(weir_options_text(options, settings->items, settings->count, "headers"), "position") == 0;
+    t->position_headers =
+        strcmp(weir_options_text(options, settings->items, settings->count, "headers"), "position") == 0;
     t->capacity = READ_BYTES > t->line_bytes_max ? READ_BYTES : t->line_bytes_max;
     t->buffer = weir_try_alloc_raw(account, t->capacity);
     t->header_bytes = weir_try_alloc_raw(account, (size_t)CONNECT_POLL_RECORDS_MAX * POSITION_HEADER_BYTES_MAX);
     weir_status status = weir_ok();
     identity who;
     uint64_t at;
-    if (!t->buffer || !t->header_bytes) status = weir_fail(WEIR_NO_MEMORY, "no memory for the buffer of file %s", t->path);
+    if (!t->buffer || !t->header_bytes)
+        status = weir_fail(WEIR_NO_MEMORY, "no memory for the buffer of file %s", t->path);
     else if (position.size > 0 && !parse_position(position, &who, &at))
         status = weir_fail(WEIR_CORRUPT, "the position kept for file %s is not readable: '%.*s'", t->path,
                            (int)position.size, (const char *)position.data);
@@ -227,7 +231,7 @@ static weir_status file_open(const connect_source *source, const io_world *world
     return weir_ok();
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* Drops what was handed out and reads on behind what is left. */
 static weir_status refill(tail *t) {

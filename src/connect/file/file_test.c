@@ -1,6 +1,6 @@
 /* Goal: every line of a followed file comes out once and in order, whatever is done to the file.
- * Method: a folder on the real disk; each story writes, renames, truncates as log writers and logrotate do, polls between
- * the steps, and compares the lines seen with the lines written. Restarts go through the position text. */
+ * Method: a folder on the real disk; each story writes, renames, truncates as log writers and logrotate do, polls
+ * between the steps, and compares the lines seen with the lines written. Restarts go through the position text. */
 #include "connect/file/file.h"
 
 #include "io/real/io_real.h"

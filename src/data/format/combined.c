@@ -6,8 +6,9 @@
  * Columns are known by name and may be declared in any order and any subset. "-" is NULL. The servers write a quote, a
  * backslash and bytes that are not printable ASCII as \xHH (Apache also \" \\ \n \t ...); a text is unescaped when that
  * gives valid UTF-8, else it stays as it stands in the line. METHOD, PATH, QUERY and PROTOCOL come from a request of
- * the form `METHOD target[ HTTP/x]`; another one (an empty line, a TLS hello sent to port 80) leaves them NULL. A line
- * that has not this form at all is a bad record. */
+ * the form `METHOD target[ HTTP/x]`; another one (an empty line, a TLS hello sent to port 80) leaves them NULL where
+ * REQUEST is declared too and keeps what was sent; without it the line is a bad record, as is one that has not this
+ * form at all. */
 #include "data/format/format_int.h"
 
 typedef enum log_field {
@@ -47,6 +48,7 @@ static const struct {
 typedef struct combined_decoder {
     format_decoder base;
     int32_t column_of[LOG_FIELD_COUNT]; /* in base.columns; -1 = not declared */
+    bool needs_request_parts;           /* parts of the request are declared and the request itself is not */
 } combined_decoder;
 
 typedef struct line_reader {
@@ -206,16 +208,25 @@ static bool is_protocol(weir_bytes text) {
     return text.size >= 6 && memcmp(text.data, "HTTP/", 5) == 0 && text.data[5] >= '0' && text.data[5] <= '9';
 }
 
+/* Some text that is not a request: lost to the row, so refused, unless a column holds it as it is. */
+static format_result not_a_request(const line_reader *reader, weir_bytes request) {
+    if (!reader->decoder->needs_request_parts) return FORMAT_DONE;
+    char quoted[FORMAT_QUOTE_MAX];
+    return format_reject(&reader->decoder->base, "the request at byte %zu is not `METHOD target HTTP/x`: %s",
+                         (size_t)(request.data - reader->line.data), format_quote(quoted, request));
+}
+
 static format_result set_request(line_reader *reader, weir_bytes request, bool escaped) {
     format_result result = set_text(reader, LOG_REQUEST, request, escaped);
     const size_t method = method_size(request);
-    if (result != FORMAT_DONE || method == 0) return result;
+    if (result != FORMAT_DONE) return result;
+    if (method == 0) return not_a_request(reader, request);
     weir_bytes target = weir_bytes_of(request.data + method + 1, request.size - method - 1);
     const uint8_t *blank = memrchr(target.data, ' ', target.size);
     if (blank) {
         const size_t before = (size_t)(blank - target.data);
         const weir_bytes protocol = weir_bytes_of(blank + 1, target.size - before - 1);
-        if (!is_protocol(protocol) || before == 0) return FORMAT_DONE; /* some text, not a request */
+        if (!is_protocol(protocol) || before == 0) return not_a_request(reader, request);
         result = set_text(reader, LOG_PROTOCOL, protocol, false);
         target.size = before;
     }
@@ -375,6 +386,9 @@ static weir_status combined_decoder_create(weir_account *account, const format_s
     for (uint32_t i = 0; i < made->base.column_count; i++) {
         made->column_of[field_of(made->base.columns[i].column->name)] = (int32_t)i;
     }
+    made->needs_request_parts =
+        made->column_of[LOG_REQUEST] < 0 && (made->column_of[LOG_METHOD] >= 0 || made->column_of[LOG_PATH] >= 0 ||
+                                             made->column_of[LOG_QUERY] >= 0 || made->column_of[LOG_PROTOCOL] >= 0);
     *decoder = &made->base;
     return weir_ok();
 }

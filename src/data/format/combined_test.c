@@ -41,7 +41,7 @@ static void test_lines(void **state) {
         {"METHOD STRING, PATH STRING", "1 - - [24/Nov/2026:10:00:00 +0000] \"GET /a b HTTP/1.1\" 400 1 \"-\" \"-\"",
          "{\"METHOD\":\"GET\",\"PATH\":\"/a b\"}"},
         {"METHOD STRING, PATH STRING", "1 - - [24/Nov/2026:10:00:00 +0000] \"GET /a b\" 400 1 \"-\" \"-\"",
-         "{\"METHOD\":null,\"PATH\":null}"},
+         "error: COMBINED: the request at byte 36 is not `METHOD target HTTP/x`: \"GET /a b\""},
         {"REMOTE_USER STRING", "1 - a b [c [24/Nov/2026:10:00:00 +0000] " REST,
          "error: COMBINED: expected a time like 24/Nov/2026:10:00:00 +0100 at byte 9, got \"c [24/Nov/2026:10:00:00 "
          "+0000] \\x22GET "
@@ -76,6 +76,17 @@ static void test_lines(void **state) {
     bench_cases(&format_combined, DATA_ROLE_VALUE, NULL, cases, sizeof cases / sizeof *cases);
 }
 
+/* Parts of a request alone cannot hold what is none: the line goes to the quarantine. */
+static void test_no_request(void **state) {
+    (void)state;
+    static const bench_case cases[] = {
+        {"METHOD STRING", "1 - - [24/Nov/2026:10:00:00 +0000] \"\" 400 1 \"-\" \"-\"",
+         "error: COMBINED: the request at byte 36 is not `METHOD target HTTP/x`: \"\""},
+        {"STATUS INTEGER", "1 - - [24/Nov/2026:10:00:00 +0000] \"\" 400 1 \"-\" \"-\"", "{\"STATUS\":400}"},
+    };
+    bench_cases(&format_combined, DATA_ROLE_VALUE, NULL, cases, sizeof cases / sizeof *cases);
+}
+
 static void test_read_only(void **state) {
     (void)state;
     format_encoder *encoder;
@@ -103,6 +114,7 @@ static void test_abuse(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_no_request),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_abuse),
     };
