@@ -41,6 +41,33 @@ static void test_a_topic_is_its_record(void **state) {
     node_end(&node);
 }
 
+/* A stop in the middle of a start loses nothing, wherever it comes. */
+static void test_a_start_may_be_stopped(void **state) {
+    (void)state;
+    node_world node;
+    node_begin(&node, 13);
+    char name[16];
+    for (int i = 0; i < 30; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        node_create(&node, name, 2, NULL, 0);
+        node_produce(&node, name, "kept", 1, NULL, NULL);
+    }
+    node_close(&node);
+    for (uint64_t steps = 0; steps < 60; steps++) {
+        assert_int_equal(node_try_open(&node).code, WEIR_OK);
+        io_sim_run(node.sim, NULL, NULL, steps);
+        node_close(&node);
+    }
+    node_open(&node);
+    assert_int_equal(broker_topic_count(node.broker), 31);
+    for (int i = 0; i < 30; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        assert_int_equal(node_fetch(&node, name, 0, 0, lines, LINES), BROKER_NONE);
+        assert_string_equal(lines, "kept 0\n");
+    }
+    node_end(&node);
+}
+
 static void test_what_is_no_topic(void **state) {
     (void)state;
     node_world node;
@@ -482,6 +509,7 @@ static void test_what_was_acknowledged_survives(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_topic_is_its_record),
+        cmocka_unit_test(test_a_start_may_be_stopped),
         cmocka_unit_test(test_what_is_no_topic),
         cmocka_unit_test(test_wrong_properties_are_told_at_start),
         cmocka_unit_test(test_a_topic_grows_and_changes),

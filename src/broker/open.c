@@ -186,6 +186,7 @@ static void metadata_replayed(broker_node *broker, weir_status status) {
 
 static void start_run(io_job *job) {
     broker_node *broker = io_owner(job, broker_node, start_job);
+    if (broker->stopping) return;
     log_partition_id id = {.partition = 0};
     memcpy(id.topic_id, broker_metadata_topic_id, 16);
     broker_operation_begin(broker);

@@ -31,7 +31,9 @@ static void replay_read(log_read *read, weir_status status) {
     if (!weir_failed(status)) status = apply_bytes(replay, read->bytes);
     replay->offset = read->end_offset;
     log_read_release(read);
-    if (weir_failed(status) || at_end || replay->broker->stopping) replay->done(replay->broker, status);
+    /* A part of the topics must never pass for all of them: orphans are removed by what was read. */
+    if (!weir_failed(status) && replay->broker->stopping) status = weir_fail(WEIR_CANCELLED, "the broker is stopping");
+    if (weir_failed(status) || at_end) replay->done(replay->broker, status);
     else replay_next(replay);
 }
 
