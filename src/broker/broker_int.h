@@ -271,6 +271,7 @@ struct broker_node {
     size_t property_count;
     int64_t fetch_bytes_max, request_bytes_max, connections_max; /* properties asked for often */
     bool auto_create;
+    int64_t start_ns, start_wall_ms; /* both clocks at the start */
     int32_t node_id;
     char cluster_id[32];
     log_store *log;

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { VALUE_VERSION = 3, RECORD_BYTES_MAX = 12 << 20, DECODE_BYTES_MAX = 64 << 20 };
+enum { WALL_JUMP_MS_MAX = 3600 * 1000, VALUE_VERSION = 3, RECORD_BYTES_MAX = 12 << 20, DECODE_BYTES_MAX = 64 << 20 };
 
 /* ---- offsets in memory ------------------------------------------------------------------------------------------- */
 
@@ -576,8 +576,21 @@ static void expire_group(broker_node *broker, group_entry *group, int64_t now_ms
     else append_abandon(append);
 }
 
+/* Whoever set the wall clock did not mean to delete offsets: nothing expires until it agrees with the clock that never
+ * jumps, or a restart believes it. */
+static bool wall_jumped(const broker_node *broker, int64_t now_ms) {
+    const int64_t expected_ms = broker->start_wall_ms + (broker_now_ns(broker) - broker->start_ns) / 1000000;
+    const int64_t off_ms = now_ms > expected_ms ? now_ms - expected_ms : expected_ms - now_ms;
+    if (off_ms <= WALL_JUMP_MS_MAX) return false;
+    weir_trace(WEIR_WARN, "broker",
+               "the wall clock jumped by %lld s: offsets do not expire until it is right or the server starts again",
+               (long long)(now_ms - expected_ms) / 1000);
+    return true;
+}
+
 void broker_offsets_expire(broker_node *broker) {
     const int64_t now_ms = broker_wall_ms(broker);
+    if (wall_jumped(broker, now_ms)) return;
     for (size_t i = 0; i < broker->group_count; i++) expire_group(broker, broker->group_list[i], now_ms);
 }
 

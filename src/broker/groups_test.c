@@ -443,7 +443,11 @@ static void test_groups_are_deleted_and_forgotten(void **state) {
     commit(NULL, "t", 1);
     node_for_ms(&node, 6 * 24 * 3600 * 1000LL);
     assert_int_equal(committed(&node, "t"), 1);
+    io_sim_wall_jump(node.sim, 30 * 24 * 3600 * 1000LL); /* somebody sets the clock: nothing is deleted for that */
     node_for_ms(&node, 2 * 24 * 3600 * 1000LL);
+    assert_int_equal(committed(&node, "t"), 1);
+    io_sim_wall_jump(node.sim, -30 * 24 * 3600 * 1000LL);
+    node_for_ms(&node, 3600 * 1000LL);
     assert_int_equal(committed(&node, "t"), -1);
     assert_string_equal(state_of(&node), "none");
     node_end(&node);

@@ -84,6 +84,8 @@ static broker_node *broker_make(const broker_config *config) {
     weir_map_init(&broker->topics_by_name, &broker->account);
     weir_map_init(&broker->topics_by_id, &broker->account);
     weir_map_init(&broker->groups, &broker->account);
+    broker->start_ns = broker_now_ns(broker);
+    broker->start_wall_ms = broker_wall_ms(broker);
     open_metrics(broker);
     io_job_init(&broker->start_job, start_run);
     io_job_init(&broker->stop_job, stop_run);
