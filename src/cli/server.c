@@ -95,7 +95,9 @@ static void engine_ready(void *arg, weir_status status) {
     if (n->stopping) return;
     if (!weir_failed(status)) {
         const server_config config = {.world = n->world, .lane = n->lane, .broker = n->broker, .engine = n->engine,
-                                      .host = n->settings->http.host, .port = n->settings->http.port};
+                                      .host = n->settings->http.host, .port = n->settings->http.port,
+                                      .properties = n->settings->properties,
+                                      .property_count = n->settings->property_count};
         status = server_open(&n->server, &config, &n->http);
     }
     if (weir_failed(status)) {
