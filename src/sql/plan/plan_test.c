@@ -330,12 +330,13 @@ static void the_clickstream_example_is_planned_whole(void **state) {
     run_script(&n, weir_bytes_of(script, size), &shown);
     uint32_t at = 0, statements = 0;
     sql_piece piece;
-    while (sql_split(weir_bytes_of(script, size), &at, &piece)) statements++;
+    while (sql_split(weir_bytes_of(script, size), &at, &piece))
+        statements += strncmp(script + piece.offset, "SET", 3) != 0;
     size_t sources = 0, connectors = 0;
     while (sql_catalog_source_at(n.catalog, sources) != NULL) sources++;
     while (sql_catalog_connector_at(n.catalog, connectors) != NULL) connectors++;
     if (sources + connectors != statements)
-        fail_msg("%s", weir_buffer_text(&shown)); /* each statement makes one thing */
+        fail_msg("%s", weir_buffer_text(&shown)); /* each statement but SET makes one thing */
     assert_true(statements > 4);
     node_end(&n);
     weir_buffer_deinit(&shown);
