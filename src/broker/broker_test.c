@@ -41,6 +41,33 @@ static void test_a_topic_is_its_record(void **state) {
     node_end(&node);
 }
 
+/* The record that removed the first "again" is replayed before the one that made the second, whose folder bears the
+ * same name. */
+static void test_a_topic_made_again_keeps_its_records(void **state) {
+    (void)state;
+    node_world node;
+    node_begin(&node, 14);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(node_create(&node, "again", 1, NULL, 0), BROKER_NONE);
+        assert_int_equal(node_produce(&node, "again", i < 2 ? "old" : "new", 2, NULL, NULL), BROKER_NONE);
+        if (i < 2) assert_int_equal(node_delete(&node, "again"), BROKER_NONE);
+    }
+    for (int i = 0; i < 3; i++) {
+        node_close(&node);
+        node_open(&node);
+        assert_int_equal(node_fetch(&node, "again", 0, 0, lines, LINES), BROKER_NONE);
+        assert_string_equal(lines, "new 0\nnew 1\n");
+    }
+    assert_int_equal(node_delete(&node, "again"), BROKER_NONE);
+    node_close(&node);
+    node_open(&node);
+    assert_null(broker_topic_find(node.broker, text("again")));
+    io_file_info info;
+    node_for_ms(&node, 100);
+    assert_int_equal(io_path_info(node.world->files, "data/again-0", &info).code, WEIR_NOT_FOUND);
+    node_end(&node);
+}
+
 /* A stop in the middle of a start loses nothing, wherever it comes. */
 static void test_a_start_may_be_stopped(void **state) {
     (void)state;
@@ -509,6 +536,7 @@ static void test_what_was_acknowledged_survives(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_topic_is_its_record),
+        cmocka_unit_test(test_a_topic_made_again_keeps_its_records),
         cmocka_unit_test(test_a_start_may_be_stopped),
         cmocka_unit_test(test_what_is_no_topic),
         cmocka_unit_test(test_wrong_properties_are_told_at_start),

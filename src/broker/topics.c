@@ -145,7 +145,12 @@ static void topic_free(broker_node *broker, topic_entry *topic) {
 }
 
 void broker_topic_drop(broker_node *broker, topic_entry *topic) {
-    for (int32_t i = 0; i < topic->info.partition_count; i++) log_partition_delete(topic->logs[i]);
+    for (int32_t i = 0; i < topic->info.partition_count; i++) {
+        /* While the metadata is replayed the folder may be a later namesake's already; what is nobody's goes behind it.
+         */
+        if (broker->is_ready) log_partition_delete(topic->logs[i]);
+        else log_partition_disown(topic->logs[i]);
+    }
     broker->partition_count -= topic->info.partition_count;
     const size_t at = place_of(broker, weir_bytes_text(topic->info.name));
     weir_assert(broker->topics[at] == topic);

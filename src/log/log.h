@@ -89,6 +89,9 @@ void log_partition_configure(log_partition *partition, const log_partition_confi
 /* Deletes its files in the background. Groups in flight are finished first; later calls fail with NOT_FOUND. The
  * pointer is dead when this returns. Waiters are woken. */
 void log_partition_delete(log_partition *partition);
+/* Takes back log_partition_open() before anything else was done with it; log_remove_orphans() then takes its folder,
+ * unless a namesake has claimed that. The pointer is dead after log_remove_orphans(). */
+void log_partition_disown(log_partition *partition);
 /* Folders on disk that no open partition claims (a crash between the topic's removal and its files'): deletes them. */
 void log_remove_orphans(log_store *store);
 

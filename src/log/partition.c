@@ -320,6 +320,11 @@ void log_partition_delete(log_partition *partition) {
     log_post(store, store->store_lane, &partition->delete_job); /* keeps the reference that the map had */
 }
 
+void log_partition_disown(log_partition *partition) {
+    weir_assert(partition->claimed && !partition->deleted);
+    partition->claimed = false;
+}
+
 /* ---- orphans ----------------------------------------------------------------------------------------------------- */
 
 typedef struct orphans {
