@@ -30,8 +30,16 @@ bool func_exists(const char *name) {
     return is_coalesce(name);
 }
 
+bool func_is_widening(const func_overload *overload) {
+    return strcmp(overload->name, "WIDEN") == 0;
+}
+
+bool func_is_cast(const func_overload *overload) {
+    return strcmp(overload->name, "CAST") == 0 || func_is_widening(overload);
+}
+
 bool func_is_operator(const func_overload *overload) {
-    return (overload->flags & FUNC_INTERNAL) && strcmp(overload->name, "CAST") != 0;
+    return (overload->flags & FUNC_INTERNAL) && !func_is_cast(overload);
 }
 
 static data_kind kind_named(const char *name, size_t size) {
@@ -62,7 +70,7 @@ uint32_t func_parameters(const func_overload *overload, data_kind kinds[FUNC_ARG
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
 void func_overload_print(const func_overload *overload, weir_buffer *target) {
-    const bool cast = strcmp(overload->name, "CAST") == 0;
+    const bool cast = func_is_cast(overload);
     weir_buffer_format(target, "%s(%s%s%s%s)", overload->name, overload->arguments, cast ? " AS " : "",
                        cast ? overload->result : "", overload->flags & FUNC_VARIADIC ? "..." : "");
 }
@@ -70,7 +78,7 @@ void func_overload_print(const func_overload *overload, weir_buffer *target) {
 weir_status func_overload_find(weir_bytes text, const func_overload **overload) {
     char printed[256];
     for (size_t i = 0; (*overload = func_overload_at(i)) != NULL; i++) {
-        const bool cast = strcmp((*overload)->name, "CAST") == 0;
+        const bool cast = func_is_cast(*overload);
         snprintf(printed, sizeof printed, "%s(%s%s%s%s)", (*overload)->name, (*overload)->arguments, cast ? " AS " : "",
                  cast ? (*overload)->result : "", (*overload)->flags & FUNC_VARIADIC ? "..." : "");
         if (weir_bytes_equal_text(text, printed)) return weir_ok();
@@ -170,7 +178,7 @@ static weir_status fit_argument(weir_arena *arena, const func_expr **argument, d
         return weir_ok();
     }
     if (parameter == DATA_KIND_COUNT || (*argument)->type->kind == parameter) return weir_ok();
-    return func_cast(arena, *argument, cast_target(arena, *argument, parameter), argument);
+    return func_widen(arena, *argument, cast_target(arena, *argument, parameter), argument);
 }
 
 static weir_status make_call(weir_arena *arena, const func_overload *overload, const func_expr **arguments,
@@ -211,7 +219,7 @@ static weir_status call_coalesce(weir_arena *arena, const char *name, const func
         if (!kept[i]->type)
             kept[i] = func_literal(arena, (func_value){.type = type, .is_null = true});
         else if (!data_type_equal(kept[i]->type, type))
-            WEIR_TRY(func_cast(arena, kept[i], type, &kept[i]));
+            WEIR_TRY(func_widen(arena, kept[i], type, &kept[i]));
     }
     func_expr *made = weir_arena_new(arena, func_expr);
     *made = (func_expr){.kind = FUNC_COALESCE, .type = type, .arguments = kept, .argument_count = count};
@@ -226,7 +234,7 @@ weir_status func_call(weir_arena *arena, const char *name, const func_expr **arg
     bool known = false;
     if (is_coalesce(name)) return call_coalesce(arena, name, arguments, count, call);
     for (size_t i = 0; (overload = func_overload_at(i)) != NULL; i++) {
-        if (strcasecmp(overload->name, name) != 0 || strcmp(overload->name, "CAST") == 0) continue;
+        if (strcasecmp(overload->name, name) != 0 || func_is_cast(overload)) continue;
         known = true;
         const unsigned cost = count > FUNC_ARGUMENTS_MAX ? COST_IMPOSSIBLE : overload_cost(overload, arguments, count);
         if (cost >= best_cost) continue; /* the first of equals wins */
@@ -243,7 +251,8 @@ weir_status func_call(weir_arena *arena, const char *name, const func_expr **arg
     return make_call(arena, best, arguments, count, NULL, call);
 }
 
-weir_status func_cast(weir_arena *arena, const func_expr *argument, const data_type *target, const func_expr **call) {
+static weir_status convert(weir_arena *arena, const char *name, const func_expr *argument, const data_type *target,
+                           const func_expr **call) {
     if (!argument->type) {
         *call = func_literal(arena, (func_value){.type = target, .is_null = true});
         return weir_ok();
@@ -255,7 +264,7 @@ weir_status func_cast(weir_arena *arena, const func_expr *argument, const data_t
     const func_overload *overload;
     data_kind kinds[FUNC_ARGUMENTS_MAX];
     for (size_t i = 0; (overload = func_overload_at(i)) != NULL; i++) {
-        if (strcmp(overload->name, "CAST") != 0) continue;
+        if (strcmp(overload->name, name) != 0) continue;
         func_parameters(overload, kinds);
         if (kinds[0] != argument->type->kind) continue;
         if (kind_named(overload->result, strlen(overload->result)) != target->kind) continue;
@@ -270,4 +279,12 @@ weir_status func_cast(weir_arena *arena, const func_expr *argument, const data_t
     const weir_status status = weir_fail(WEIR_INVALID, "%s is not supported", weir_buffer_text(&text));
     weir_buffer_deinit(&text);
     return status;
+}
+
+weir_status func_cast(weir_arena *arena, const func_expr *argument, const data_type *target, const func_expr **call) {
+    return convert(arena, "CAST", argument, target, call);
+}
+
+weir_status func_widen(weir_arena *arena, const func_expr *argument, const data_type *target, const func_expr **call) {
+    return convert(arena, "WIDEN", argument, target, call);
 }

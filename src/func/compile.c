@@ -98,8 +98,10 @@ static uint16_t add_input(expr_compiler *compiler, func_expr_kind kind, uint32_t
 
 static uint16_t compile(expr_compiler *compiler, const func_expr *expr, uint16_t selection);
 
-/* ksqlDB's catch points below an operation: a CAST anywhere; a call or a dereference as an argument of a function. */
+/* ksqlDB's catch points below an operation: a CAST anywhere; a call or a dereference as an argument of a function. What
+ * is widened counts as what it is made from. */
 static bool is_caught(const func_expr *operand, bool of_function) {
+    while (operand->kind == FUNC_CALL && func_is_widening(operand->overload)) operand = operand->arguments[0];
     if (operand->kind == FUNC_CALL) {
         if (strcmp(operand->overload->name, "CAST") == 0) return true;
         return of_function && !func_is_operator(operand->overload);
@@ -122,7 +124,7 @@ static uint16_t compile_operand(expr_compiler *compiler, const func_expr *operan
 
 static uint16_t compile_call(expr_compiler *compiler, const func_expr *expr, uint16_t selection) {
     uint16_t arguments[FUNC_ARGUMENTS_MAX];
-    const bool function = !func_is_operator(expr->overload);
+    const bool function = !func_is_operator(expr->overload) && !func_is_widening(expr->overload);
     weir_assert(expr->argument_count <= FUNC_ARGUMENTS_MAX);
     for (uint32_t i = 0; i < expr->argument_count; i++) {
         arguments[i] = compile_operand(compiler, expr->arguments[i], function, selection);
@@ -207,26 +209,25 @@ static uint16_t compile_case(expr_compiler *compiler, const func_expr *expr, uin
     return result;
 }
 
-static bool is_list(const data_type *type) {
+/* Lists can only be written in the order of their rows, but branches come out of order: see STEP_GATHER. */
+bool func_has_lists(const data_type *type) {
     if (type->kind == DATA_ARRAY || type->kind == DATA_MAP) return true;
     for (uint32_t i = 0; type->kind == DATA_STRUCT && i < type->field_count; i++) {
-        if (is_list(type->fields[i].type)) return true;
+        if (func_has_lists(type->fields[i].type)) return true;
     }
     return false;
 }
 
 static uint16_t compile_conditional(expr_compiler *compiler, const func_expr *expr, uint16_t selection) {
-    if (is_list(expr->type)) { /* their rows can only be written in order, but branches come out of order */
-        give_up(compiler, weir_fail(WEIR_UNSUPPORTED,
-                                    "CASE and COALESCE over ARRAY or MAP are not supported by this version of weir"));
-        return 0;
-    }
+    uint16_t result = 0;
     switch (expr->kind) {
-    case FUNC_AND: return compile_chain(compiler, expr, STEP_TRUE, false, selection);
-    case FUNC_OR: return compile_chain(compiler, expr, STEP_FALSE, false, selection);
-    case FUNC_COALESCE: return compile_chain(compiler, expr, STEP_NULL, true, selection);
-    default: return compile_case(compiler, expr, selection);
+    case FUNC_AND: result = compile_chain(compiler, expr, STEP_TRUE, false, selection); break;
+    case FUNC_OR: result = compile_chain(compiler, expr, STEP_FALSE, false, selection); break;
+    case FUNC_COALESCE: result = compile_chain(compiler, expr, STEP_NULL, true, selection); break;
+    default: result = compile_case(compiler, expr, selection); break;
     }
+    if (func_has_lists(expr->type)) add_step(compiler, STEP_GATHER, selection)->result = result;
+    return result;
 }
 
 static uint16_t compile(expr_compiler *compiler, const func_expr *expr, uint16_t selection) {

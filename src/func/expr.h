@@ -3,9 +3,10 @@
  *   names and types (sql/analyse) -> func_expr tree -> func_compile() -> flat steps -> func_run() over vectors
  *
  * Errors are values: a step yields per row a value, NULL, or an error with a reason. An error behaves as NULL for the
- * steps above a catch point (CAST, arguments that are calls or dereferences, items of ARRAY/MAP/STRUCT: ksqlDB's rule)
- * and otherwise reaches the root, where the caller finds it in the error column and decides: a projection writes NULL
- * and counts it, a filter drops the row and counts it, a cleaning rule quarantines the row with the reason.
+ * steps above a catch point (CAST as written, arguments that are calls or dereferences, items of ARRAY/MAP/STRUCT:
+ * ksqlDB's rule) and otherwise reaches the root, where the caller finds it in the error column and decides: a
+ * projection writes NULL and counts it, a filter drops the row and counts it, a cleaning rule quarantines the row with
+ * the reason.
  * AND, OR, CASE, COALESCE evaluate their operands only for the rows that need them.
  *
  * Adding a function = one row in a family's table and one function over vectors (func_<family>.c). */
@@ -83,7 +84,7 @@ enum func_flags {
 };
 
 struct func_overload {
-    const char *name;      /* upper case; operators by their symbol ("+"), casts "CAST" */
+    const char *name;      /* upper case; operators by their symbol ("+"), casts "CAST" or, implicit, "WIDEN" */
     const char *category;  /* ksqlDB's: "STRING", "MATHEMATICAL", "DATE / TIME", ... */
     const char *about;     /* one line for DESCRIBE FUNCTION */
     const char *arguments; /* parameter kinds, e.g. "STRING, INTEGER": data_type_print()'s names, DECIMAL without
@@ -98,18 +99,23 @@ struct func_overload {
 };
 
 /* Finds the overload for the argument types by ksqlDB's rules (exact, then implicit casts INT -> BIGINT -> DECIMAL ->
- * DOUBLE; a STRING literal to DATE, TIME, TIMESTAMP, BYTES) and wraps arguments in casts as needed, giving a FUNC_CALL.
+ * DOUBLE; a STRING literal to DATE, TIME, TIMESTAMP, BYTES) and widens arguments as needed, giving a FUNC_CALL.
  * IFNULL and COALESCE give a FUNC_COALESCE. NOT_FOUND names the near function; INVALID lists the overloads that exist.
  * `arguments` may be rewritten. A type may be NULL for an untyped NULL literal. */
 weir_status func_call(weir_arena *arena, const char *name, const func_expr **arguments, uint32_t count,
                       const func_expr **call) WEIR_MUST_USE;
 weir_status func_cast(weir_arena *arena, const func_expr *argument, const data_type *target,
                       const func_expr **call) WEIR_MUST_USE;
+/* The implicit kind of cast, as func_call() makes it: for values that are brought to one type (INT -> BIGINT -> DECIMAL
+ * -> DOUBLE, DECIMAL to other digits, DATE -> TIMESTAMP, a STRING literal to DATE, TIME, TIMESTAMP, BYTES; INVALID for
+ * others). It catches no error and prints as its argument alone. */
+weir_status func_widen(weir_arena *arena, const func_expr *argument, const data_type *target,
+                       const func_expr **call) WEIR_MUST_USE;
 bool func_exists(const char *name); /* in any case of letters; IFNULL and COALESCE too */
 /* All overloads in catalogue order; NULL past the end. For SHOW FUNCTIONS, DESCRIBE FUNCTION, plans and docs. */
 const func_overload *func_overload_at(size_t index);
-/* A stable text for plans ("LCASE(STRING)", "CAST(STRING AS INTEGER)") and its reverse; NOT_FOUND when a plan names a
- * function this weir lacks. */
+/* A stable text for plans ("LCASE(STRING)", "CAST(STRING AS INTEGER)", "WIDEN(INTEGER AS BIGINT)") and its reverse;
+ * NOT_FOUND when a plan names a function this weir lacks. */
 void func_overload_print(const func_overload *overload, weir_buffer *target);
 weir_status func_overload_find(weir_bytes text, const func_overload **overload) WEIR_MUST_USE;
 

@@ -1,6 +1,6 @@
-/* CAST between scalar types, by ksqlDB's table. A text that does not read as the target, or a value that does not fit,
- * is an error of the row. Widening integers never fails; INTEGER from BIGINT wraps, from DOUBLE and DECIMAL cuts the
- * fraction. */
+/* CAST between scalar types, by ksqlDB's table, and WIDEN: those of them that happen without being asked for. A text
+ * that does not read as the target, or a value that does not fit, is an error of the row. Widening integers never
+ * fails; INTEGER from BIGINT wraps, from DOUBLE and DECIMAL cuts the fraction. */
 #include "func/func_int.h"
 
 #include <math.h>
@@ -234,6 +234,9 @@ static weir_status bytes_to_text(func_run_context *run, const func_overload *ove
 #define CAST(from, into, body)                                                                                         \
     { "CAST", "CAST", "the same value as another type", from, into, FUNC_INTERNAL, body, NULL, NULL }
 
+#define WIDEN(from, into, body)                                                                                        \
+    { "WIDEN", "CAST", "the same value as a wider type", from, into, FUNC_INTERNAL, body, NULL, NULL }
+
 static const func_overload overloads[] = {
     CAST("BOOLEAN", "STRING", to_text),       CAST("INTEGER", "BIGINT", from_integer),
     CAST("INTEGER", "DECIMAL", from_integer), CAST("INTEGER", "DOUBLE", from_integer),
@@ -252,5 +255,11 @@ static const func_overload overloads[] = {
     CAST("DATE", "STRING", to_text),          CAST("DATE", "TIMESTAMP", between_times),
     CAST("TIME", "STRING", to_text),          CAST("TIMESTAMP", "STRING", to_text),
     CAST("TIMESTAMP", "DATE", between_times), CAST("TIMESTAMP", "TIME", between_times),
+    WIDEN("INTEGER", "BIGINT", from_integer), WIDEN("INTEGER", "DECIMAL", from_integer),
+    WIDEN("INTEGER", "DOUBLE", from_integer), WIDEN("BIGINT", "DECIMAL", from_integer),
+    WIDEN("BIGINT", "DOUBLE", from_integer),  WIDEN("DECIMAL", "DECIMAL", from_decimal),
+    WIDEN("DECIMAL", "DOUBLE", from_decimal), WIDEN("DATE", "TIMESTAMP", between_times),
+    WIDEN("STRING", "DATE", from_text),       WIDEN("STRING", "TIME", from_text),
+    WIDEN("STRING", "TIMESTAMP", from_text),  WIDEN("STRING", "BYTES", text_to_bytes),
 };
 const func_family func_family_cast = {overloads, sizeof overloads / sizeof *overloads};

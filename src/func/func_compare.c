@@ -123,6 +123,18 @@ static weir_status compare_decimals(func_run_context *run, const func_overload *
     return weir_ok();
 }
 
+/* UTF-8 sorts by code points, and so does UTF-16, except that U+10000 and above are pairs of units below U+E000: first
+ * bytes from 0xf0 on lie before 0xee and 0xef there. */
+int func_text_order(const data_text *a, const data_text *b) {
+    const uint8_t *x = data_text_data(a), *y = data_text_data(b);
+    const uint32_t size = a->size < b->size ? a->size : b->size;
+    uint32_t i = 0;
+    while (i < size && x[i] == y[i]) i++;
+    if (i == size) return a->size < b->size ? -1 : a->size > b->size;
+    if (x[i] >= 0xee && y[i] >= 0xee && (x[i] >= 0xf0) != (y[i] >= 0xf0)) return x[i] >= 0xf0 ? -1 : 1;
+    return x[i] < y[i] ? -1 : 1;
+}
+
 static weir_status compare_texts(func_run_context *run, const func_overload *overload,
                                  const data_vector *const *arguments, uint32_t count, const data_selection *selection,
                                  data_vector *result) {
@@ -136,7 +148,8 @@ static weir_status compare_texts(func_run_context *run, const func_overload *ove
         if (operation <= NOT_EQUAL)
             result->booleans[row] = data_text_equal(x, y) == (operation == EQUAL);
         else
-            result->booleans[row] = holds(operation, data_text_compare(x, y));
+            result->booleans[row] =
+                holds(operation, a->type->kind == DATA_STRING ? func_text_order(x, y) : data_text_compare(x, y));
     }
     return weir_ok();
 }

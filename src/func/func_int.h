@@ -16,7 +16,11 @@ extern const func_family func_family_compare, func_family_arith, func_family_cas
 
 /* Parameter kinds of an overload; DATA_KIND_COUNT = any type. Returns their count. */
 uint32_t func_parameters(const func_overload *overload, data_kind kinds[FUNC_ARGUMENTS_MAX]);
-bool func_is_operator(const func_overload *overload); /* internal and not a CAST */
+bool func_is_cast(const func_overload *overload);     /* CAST or WIDEN: its result is part of its name */
+bool func_is_widening(const func_overload *overload);
+bool func_is_operator(const func_overload *overload); /* internal and no cast of either kind */
+/* Java's order of strings: by UTF-16 units. */
+int func_text_order(const data_text *a, const data_text *b);
 
 /* ---- a run ----------------------------------------------------------------------------------------------------- */
 

@@ -42,12 +42,18 @@ static weir_status map_double(func_run_context *run, const func_overload *overlo
     return weir_ok();
 }
 
+/* Java's: what C takes from 1 to whatever power, and from -1 to an infinite one, is no number there. */
+static double power_of(double base, double exponent) {
+    if (isnan(exponent) || (isinf(exponent) && fabs(base) == 1)) return (double)NAN;
+    return pow(base, exponent);
+}
+
 static weir_status power(func_run_context *run, const func_overload *overload, vectors arguments, uint32_t count,
                          const data_selection *selection, data_vector *result) {
     (void)run, (void)overload, (void)count;
     const data_vector *a = arguments[0], *b = arguments[1];
     FUNC_ROWS(selection, row) {
-        result->doubles[row] = pow(a->doubles[data_vector_index(a, row)], b->doubles[data_vector_index(b, row)]);
+        result->doubles[row] = power_of(a->doubles[data_vector_index(a, row)], b->doubles[data_vector_index(b, row)]);
     }
     return weir_ok();
 }

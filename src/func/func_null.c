@@ -9,7 +9,7 @@ static int order_of(const data_vector *a, uint32_t a_row, const data_vector *b, 
     case DATA_BOOLEAN: return a->booleans[i] - b->booleans[j];
     case DATA_DOUBLE: return a->doubles[i] < b->doubles[j] ? -1 : a->doubles[i] > b->doubles[j];
     case DATA_DECIMAL: return data_decimal_compare(a->decimals[i], a->type->scale, b->decimals[j], b->type->scale);
-    case DATA_STRING:
+    case DATA_STRING: return func_text_order(&a->texts[i], &b->texts[j]);
     case DATA_BYTES: return data_text_compare(&a->texts[i], &b->texts[j]);
     default: {
         const int64_t x = func_integer(a, a_row), y = func_integer(b, b_row);

@@ -136,6 +136,13 @@ static void check_all(const call_case *cases, size_t count) {
 #define CHECK_ALL(cases) check_all(cases, sizeof cases / sizeof *cases)
 
 static const call_case comparisons[] = {
+    /* Java compares UTF-16: what needs two units (U+1F600) lies below U+E000..U+FFFF, and above all the rest. */
+    {"<", "STRING:x\xf0\x9f\x98\x80 | STRING:x\xef\xbf\xbd", "true"},
+    {">", "STRING:x\xee\x80\x80 | STRING:x\xf0\x9f\x98\x80", "true"},
+    {"<", "STRING:x\xed\x9f\xbf | STRING:x\xf0\x9f\x98\x80", "true"},
+    {"<", "STRING:x\xee\x80\x80 | STRING:x\xef\xbf\xbd", "true"},
+    {"<", "STRING:a long text before \xf0\x9f\x98\x80 | STRING:a long text before \xef\xbf\xbd", "true"},
+    {"<", "BYTES:\xf0 | BYTES:\xef", "false"},
     {"=", "INTEGER:1 | INTEGER:1", "BOOLEAN:true"},
     {"=", "INTEGER:1 | BIGINT:2", "false"},
     {"=", "INTEGER | INTEGER:1", "false"},
@@ -290,6 +297,12 @@ static const call_case math[] = {
     {"LOG", "INTEGER:2 | INTEGER:8", "3.0"},
     {"LOG", "INTEGER:1 | INTEGER:8", "NaN"},
     {"POWER", "INTEGER:2 | INTEGER:10", "DOUBLE:1024.0"},
+    /* where Java and C differ */
+    {"POWER", "DOUBLE:1 | DOUBLE:NaN", "DOUBLE:NaN"},
+    {"POWER", "DOUBLE:1 | DOUBLE:Infinity", "DOUBLE:NaN"},
+    {"POWER", "DOUBLE:-1 | DOUBLE:-Infinity", "DOUBLE:NaN"},
+    {"POWER", "DOUBLE:NaN | DOUBLE:0", "DOUBLE:1.0"},
+    {"POWER", "DOUBLE:0.5 | DOUBLE:Infinity", "DOUBLE:0.0"},
     {"CBRT", "INTEGER:27", "3.0"},
     {"DEGREES", "DOUBLE:0", "0.0"},
     {"SIN", "DOUBLE:0", "0.0"},
@@ -357,6 +370,7 @@ static const call_case nulls[] = {
     {"GREATEST", "INTEGER | INTEGER:3", "3"},
     {"GREATEST", "INTEGER | INTEGER", "NULL"},
     {"GREATEST", "STRING:a | STRING:b", "b"},
+    {"GREATEST", "STRING:\xf0\x9f\x98\x80 | STRING:\xef\xbf\xbd", "\xef\xbf\xbd"}, /* as UTF-16 */
     {"GREATEST", "DECIMAL(3, 1):1.5 | DECIMAL(4, 2):1.25", "DECIMAL(4, 2):1.50"},
     {"LEAST", "INTEGER:1 | BIGINT:0", "BIGINT:0"},
     {"LEAST", "DATE:2020-01-02 | DATE:2020-01-01", "2020-01-01"},

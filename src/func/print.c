@@ -50,6 +50,10 @@ static void put_joined(const func_expr *expr, const data_schema *schema, const c
 
 static void put_call(const func_expr *expr, const data_schema *schema, weir_buffer *target) {
     const char *name = expr->overload->name;
+    if (func_is_widening(expr->overload)) {
+        func_expr_print(expr->arguments[0], schema, target);
+        return;
+    }
     if (strcmp(name, "CAST") == 0) {
         weir_buffer_append_text(target, "CAST(");
         func_expr_print(expr->arguments[0], schema, target);

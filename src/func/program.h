@@ -14,7 +14,8 @@ typedef enum func_step_kind {
     STEP_IS_NULL,     /* result = a IS NULL */
     STEP_FIELD,       /* result = field `index` of struct a */
     STEP_NEW,         /* result = a vector of NULLs */
-    STEP_COPY,        /* result[rows] = a[rows] */
+    STEP_COPY,        /* result[rows] = a[rows]; of lists it is only noted where they come from */
+    STEP_GATHER,      /* writes the lists that were noted, row by row */
     STEP_TRUE,        /* selection `into` = rows where a is true; to `jump` when there are none */
     STEP_NOT_TRUE,    /* ... where a is false or NULL */
     STEP_FALSE,       /* ... where a is false */
@@ -49,6 +50,8 @@ struct func_program {
     uint16_t result;
 };
 
+/* Is it an ARRAY, a MAP, or a STRUCT around one? */
+bool func_has_lists(const data_type *type);
 /* A one-row constant vector in the arena. */
 data_vector *func_constant(weir_arena *arena, const func_value *value);
 

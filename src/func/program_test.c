@@ -152,6 +152,115 @@ static const func_expr *window_start(const data_schema *schema) {
     return expr;
 }
 
+static const func_expr *coalesce_wider_division(const data_schema *schema) { /* COALESCE(10 / I, 2.5e0) */
+    return call2("COALESCE", division(schema), literal("DOUBLE:2.5"));
+}
+static const func_expr *coalesce_wider_cast(const data_schema *schema) {
+    return call2("COALESCE", number_of_text(schema), literal("DOUBLE:2.5"));
+}
+static const func_expr *wider_sum(const data_schema *schema) { /* 10 / I + 1, the 1 a BIGINT */
+    return call2("+", division(schema), literal("BIGINT:1"));
+}
+static const func_expr *wider_cast_sum(const data_schema *schema) {
+    return call2("+", number_of_text(schema), literal("BIGINT:1"));
+}
+static const func_expr *power_of_division(const data_schema *schema) { /* an operation is no call */
+    return call2("POWER", division(schema), literal("DOUBLE:2"));
+}
+static const func_expr *power_of_failed_call(const data_schema *schema) {
+    return call2("GREATEST", literal("DOUBLE:1"), length_of_failed_call(schema));
+}
+static const func_expr *cast_of_wider_division(const data_schema *schema) {
+    return cast(call2("+", division(schema), literal("BIGINT:1")), "STRING");
+}
+
+/* What values are brought to a common type by is no CAST: it catches nothing and prints as nothing. */
+static void test_widening(void **state) {
+    (void)state;
+    bench_open(&b);
+    expect(coalesce_wider_division, "error: division by zero|10.0|2.5|3.0");
+    expect(coalesce_wider_cast, "7.0|2.5|2.5|2.5");
+    expect(wider_sum, "error: division by zero|11|NULL|4");
+    expect(wider_cast_sum, "8|NULL|NULL|NULL");
+    expect(power_of_division, "error: division by zero|100.0|NULL|9.0");
+    expect(power_of_failed_call, "1.0|1.0|1.0|1.0");
+    expect(cast_of_wider_division, "error: division by zero|11|NULL|4");
+    const data_schema *schema = small_schema();
+    weir_buffer_clear(&b.text);
+    func_expr_print(coalesce_wider_division(schema), schema, &b.text);
+    assert_string_equal(weir_buffer_text(&b.text), "IFNULL((10 / I), 2.5)");
+    weir_buffer_clear(&b.text);
+    func_expr_print(coalesce_wider_cast(schema), schema, &b.text);
+    assert_string_equal(weir_buffer_text(&b.text), "IFNULL(CAST(S AS INTEGER), 2.5)");
+    /* A text literal for a DATE is widened as well, and fails like any other operand. */
+    const func_expr *arguments[] = {literal("DATE:2026-11-24"), literal("STRING:soon")}, *made;
+    assert_int_equal(func_call(&b.arena, "=", arguments, 2, &made).code, WEIR_OK);
+    data_batch *batch = small_batch();
+    assert_string_equal(bench_run(&b, made, batch, 0), "error: cannot cast 'soon' to DATE");
+    data_batch_release(batch);
+    bench_close(&b);
+}
+
+/* Lists are written in order, while the branches of a CASE come out of order. */
+static void test_lists(void **state) {
+    (void)state;
+    bench_open(&b);
+    static const char *const names[] = {"I", "A", "C"};
+    const char *const types[] = {"INTEGER", "ARRAY<STRING>", "ARRAY<STRING>"};
+    data_column columns[3];
+    for (int i = 0; i < 3; i++)
+        columns[i] = (data_column){
+            .name = names[i], .type = bench_type(&b, types[i], strlen(types[i])), .role = DATA_ROLE_VALUE};
+    const data_schema schema = {columns, 3, 0};
+    const func_expr *const plain[] = {call2("<>", bench_column(&b, &schema, 0), literal("INTEGER:1")),
+                                      bench_column(&b, &schema, 1), bench_column(&b, &schema, 2)};
+    const func_expr *const either = bench_node(&b, FUNC_CASE, columns[1].type, plain, 3);
+    const func_expr *const both[] = {bench_column(&b, &schema, 1), bench_column(&b, &schema, 2)};
+    const func_expr *const first = bench_node(&b, FUNC_COALESCE, columns[1].type, both, 2);
+    data_batch *batch = data_batch_take(b.pool, &schema);
+    for (int i = 0; i < 3; i++) batch->columns[i] = data_vector_create(batch->arena, columns[i].type, 6);
+    for (uint32_t row = 0; row < 6; row++) { /* A: row % 3 texts, NULL in row 2; C: row texts; I: row % 2 */
+        batch->columns[0]->ints[row] = (int32_t)(row % 2);
+        data_bit_set(batch->columns[0]->valid, row, true);
+        for (uint32_t column = 1; column < 3; column++) {
+            data_vector *list = batch->columns[column];
+            uint32_t at = row == 0 ? 0 : (uint32_t)list->ends[row - 1];
+            const uint32_t size = column == 1 ? row % 3 : row;
+            if (column == 1 && row == 2) {
+                data_vector_set_null(list, row);
+                continue;
+            }
+            assert_true(data_vector_reserve(list->children, batch->arena, at, at + size));
+            for (uint32_t i = 0; i < size; i++, at++) {
+                const char *text = weir_arena_format(batch->arena, "%u of column %u, long enough", i, column);
+                list->children->texts[at] = data_text_of(text, strlen(text));
+                data_bit_set(list->children->valid, at, true);
+            }
+            data_bit_set(list->valid, row, true);
+            list->ends[row] = (int32_t)at;
+            list->child_rows = at;
+        }
+    }
+    bench_rows(batch, 6);
+    static const uint16_t some[] = {1, 2, 3, 5};
+    for (int round = 0; round < 4; round++) {
+        if (round >= 2) batch->selection = (data_selection){some, 4};
+        const func_program *program;
+        data_vector *result;
+        func_errors errors;
+        assert_int_equal(func_compile(&b.arena, round % 2 ? first : either, &schema, &program).code, WEIR_OK);
+        assert_int_equal(func_run(program, batch, &result, &errors).code, WEIR_OK);
+        assert_int_equal(errors.count, 0);
+        for (uint32_t i = 0; i < batch->selection.count; i++) {
+            const uint32_t row = data_selected(&batch->selection, i);
+            const uint32_t from = round % 2 ? (row == 2 ? 2 : 1) : row % 2 ? 2 : 1;
+            assert_true(data_vector_rows_equal(result, row, batch->columns[from], row));
+        }
+    }
+    data_batch_release(batch);
+    bench_close(&b);
+}
+
 static void test_rules(void **state) {
     (void)state;
     bench_open(&b);
@@ -332,7 +441,9 @@ static const func_expr *random_number(const data_schema *schema, data_kind kind,
         return call2("LEN", random_expr(schema, DATA_STRING, depth, seed), NULL);
     if (kind != DATA_DOUBLE && next(seed) % 4 == 0)
         return cast(random_expr(schema, DATA_STRING, depth, seed), type_name(kind));
-    return call2(operators[next(seed) % 5], random_expr(schema, kind, depth, seed),
+    data_kind left = kind;
+    if (kind != DATA_INT && next(seed) % 4 == 0) left = kind == DATA_BIGINT || next(seed) % 2 ? DATA_INT : DATA_BIGINT;
+    return call2(operators[next(seed) % 5], random_expr(schema, left, depth, seed),
                  random_expr(schema, kind, depth, seed));
 }
 
@@ -382,10 +493,12 @@ static row_value loaded(const func_value *value) {
     return result;
 }
 
-/* An operand of an operation: a CAST that fails is NULL; in a function also a call that fails. */
+/* An operand of an operation: a CAST that fails is NULL; in a function also a call that fails. What is widened counts
+ * as what it is made from. */
 static row_value operand(const func_expr *expr, bool of_function, const data_batch *batch, uint32_t row) {
     const row_value value = evaluate(expr, batch, row);
     if (!value.failed) return value;
+    while (expr->kind == FUNC_CALL && strcmp(expr->overload->name, "WIDEN") == 0) expr = expr->arguments[0];
     const bool is_cast = expr->kind == FUNC_CALL && strcmp(expr->overload->name, "CAST") == 0;
     const bool is_function =
         (expr->kind == FUNC_CALL && !(expr->overload->flags & FUNC_INTERNAL)) || expr->kind == FUNC_COALESCE;
@@ -475,6 +588,10 @@ static row_value evaluate_call(const func_expr *expr, const data_batch *batch, u
         return result;
     }
     if (strcmp(name, "CAST") == 0) return converted(expr, a);
+    if (strcmp(name, "WIDEN") == 0) {
+        if (expr->type->kind == DATA_DOUBLE) a.real = (double)a.whole;
+        return a;
+    }
     if (strcmp(name, "||") == 0) {
         result.text = weir_arena_format(&b.arena, "%s%s", a.text, c.text);
         return result;
@@ -624,8 +741,9 @@ static void test_random_trees(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules), cmocka_unit_test(test_filter),       cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_print), cmocka_unit_test(test_random_trees),
+        cmocka_unit_test(test_rules),   cmocka_unit_test(test_widening), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_filter),  cmocka_unit_test(test_limits),   cmocka_unit_test(test_print),
+        cmocka_unit_test(test_random_trees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

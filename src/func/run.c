@@ -8,6 +8,7 @@ typedef struct program_run {
     const func_program *program;
     data_batch *batch;
     const data_vector **registers;
+    const data_vector ***sources; /* by register: of lists under way, the vector that has each row's; else NULL */
     data_selection *selections;
     uint64_t (*caught)[DATA_BATCH_WORDS]; /* by catch slot: what was pending when it began */
 } program_run;
@@ -205,7 +206,12 @@ static weir_status run_field(program_run *executor, const func_step *step) {
 static weir_status run_copy(program_run *executor, const func_step *step) {
     data_vector *result = (data_vector *)(uintptr_t)executor->registers[step->result]; /* made by STEP_NEW */
     const data_vector *source = executor->registers[step->a];
+    const data_vector **sources = executor->sources[step->result];
     const unsigned width = data_kind_width(result->type->kind);
+    if (sources) {
+        FUNC_ROWS(&executor->selections[step->selection], row) sources[row] = source;
+        return weir_ok();
+    }
     if (result->type->kind == DATA_STRUCT) {
         FUNC_ROWS(&executor->selections[step->selection], row) {
             if (!data_vector_copy_row(result, row, source, row, executor->context.arena)) return func_no_memory();
@@ -222,6 +228,29 @@ static weir_status run_copy(program_run *executor, const func_step *step) {
     return weir_ok();
 }
 
+static weir_status run_new(program_run *executor, const func_step *step) {
+    executor->registers[step->result] = new_vector(executor, step->type);
+    if (!executor->registers[step->result]) return func_no_memory();
+    if (!func_has_lists(step->type)) return weir_ok();
+    const size_t bytes = sizeof(data_vector *) * (executor->batch->rows ? executor->batch->rows : 1);
+    executor->sources[step->result] = weir_arena_try(executor->context.arena, bytes);
+    if (!executor->sources[step->result]) return func_no_memory();
+    memset(executor->sources[step->result], 0, bytes);
+    return weir_ok();
+}
+
+static weir_status run_gather(program_run *executor, const func_step *step) {
+    data_vector *result = (data_vector *)(uintptr_t)executor->registers[step->result]; /* made by STEP_NEW */
+    const data_vector **sources = executor->sources[step->result];
+    for (uint32_t row = 0; row < executor->batch->rows; row++) {
+        if (!sources[row])
+            data_vector_set_null(result, row);
+        else if (!data_vector_copy_row(result, row, sources[row], row, executor->context.arena))
+            return func_no_memory();
+    }
+    return weir_ok();
+}
+
 /* The same vector with the rows of `failed` NULL; the source may be shared and stays as it is. NULL: no memory. */
 static const data_vector *without(program_run *executor, const data_vector *source, const uint64_t *failed) {
     const uint32_t rows = executor->batch->rows;
@@ -232,7 +261,9 @@ static const data_vector *without(program_run *executor, const data_vector *sour
         result = new_vector(executor, source->type);
         if (!result) return NULL;
         for (uint32_t row = 0; row < rows; row++) {
-            if (!data_bit(failed, row) && !data_vector_copy_row(result, row, source, row, executor->context.arena))
+            if (data_bit(failed, row))
+                data_vector_set_null(result, row);
+            else if (!data_vector_copy_row(result, row, source, row, executor->context.arena))
                 return NULL;
         }
         return result;
@@ -270,10 +301,9 @@ static weir_status run_step(program_run *executor, const func_step *step) {
     case STEP_NOT:
     case STEP_IS_NULL: return run_boolean(executor, step);
     case STEP_FIELD: return run_field(executor, step);
-    case STEP_NEW:
-        executor->registers[step->result] = new_vector(executor, step->type);
-        return executor->registers[step->result] ? weir_ok() : func_no_memory();
+    case STEP_NEW: return run_new(executor, step);
     case STEP_COPY: return run_copy(executor, step);
+    case STEP_GATHER: return run_gather(executor, step);
     case STEP_CATCH_BEGIN:
         memcpy(executor->caught[step->index], executor->context.pending, sizeof executor->context.pending);
         return weir_ok();
@@ -337,9 +367,11 @@ static bool executor_init(program_run *executor, const func_program *program, da
     executor->program = program;
     executor->batch = batch;
     executor->registers = weir_arena_try(arena, sizeof(data_vector *) * (program->register_count + 1));
+    executor->sources = weir_arena_try(arena, sizeof(data_vector **) * (program->register_count + 1));
     executor->selections = weir_arena_try(arena, sizeof(data_selection) * program->selection_count);
     executor->caught = weir_arena_try(arena, sizeof(uint64_t[DATA_BATCH_WORDS]) * (program->catch_count + 1));
-    if (!executor->registers || !executor->selections || !executor->caught) return false;
+    if (!executor->registers || !executor->sources || !executor->selections || !executor->caught) return false;
+    memset(executor->sources, 0, sizeof(data_vector **) * (program->register_count + 1));
     executor->selections[0] = batch->selection;
     return true;
 }

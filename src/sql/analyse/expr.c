@@ -101,17 +101,24 @@ static const func_expr *typed_null(sql_scope *scope, const data_type *type) {
     return expr;
 }
 
-static const func_expr *cast_to(sql_scope *scope, const sql_expr *at, const func_expr *argument,
-                                const data_type *target) {
+static const func_expr *convert(sql_scope *scope, const sql_expr *at, const func_expr *argument,
+                                const data_type *target, bool explicitly) {
     if (argument->type == NULL) return typed_null(scope, target);
     if (data_type_equal(argument->type, target)) return argument;
     const func_expr *cast = widened_literal(scope, argument, target);
     weir_arena *arena = of(scope)->arena;
     if (cast != NULL) return cast;
-    if (weir_failed(func_cast(arena, argument, target, &cast)))
+    if (weir_failed(explicitly ? func_cast(arena, argument, target, &cast)
+                               : func_widen(arena, argument, target, &cast)))
         return fail_type(scope, at->offset, "Cast of %s to %s is not supported", sql_type_text(arena, argument->type),
                          sql_type_text(arena, target));
     return cast;
+}
+
+/* Where the statement has no CAST: an error of the argument is no more caught than without the conversion. */
+static const func_expr *widen_to(sql_scope *scope, const sql_expr *at, const func_expr *argument,
+                                 const data_type *target) {
+    return convert(scope, at, argument, target, false);
 }
 
 /* ---- columns
@@ -222,7 +229,7 @@ static bool time_text(sql_scope *scope, const sql_expr *at, const func_expr *oth
         literal->value = (func_value){.type = literal->type, .int64 = ms};
         *text = literal;
     } else if (other->type != NULL && (is_time(other->type) || other->type->kind == DATA_BYTES)) {
-        *text = cast_to(scope, at, *text, other->type);
+        *text = widen_to(scope, at, *text, other->type);
     }
     return *text != NULL;
 }
@@ -264,9 +271,9 @@ static const func_expr *compare(sql_scope *scope, const sql_expr *at, const char
                          sql_expr_text(arena, left_expr), sql_type_text(arena, left->type),
                          sql_expr_text(arena, right_expr), sql_type_text(arena, right->type), operator_word(operator));
     if (left->type->kind == DATA_DATE && right->type->kind == DATA_TIMESTAMP)
-        left = cast_to(scope, left_expr, left, right->type);
+        left = widen_to(scope, left_expr, left, right->type);
     if (right->type->kind == DATA_DATE && left != NULL && left->type->kind == DATA_TIMESTAMP)
-        right = cast_to(scope, right_expr, right, left->type);
+        right = widen_to(scope, right_expr, right, left->type);
     if (left == NULL || right == NULL) return NULL;
     widen_literals(scope, &left, &right);
     const func_expr *arguments[] = {left, right};
@@ -427,7 +434,7 @@ static bool unify(sql_scope *scope, const sql_expr *at, const char *what, const 
         return false;
     }
     for (uint32_t i = 0; i < count; i++)
-        if ((typed[i] = cast_to(scope, exprs[i], typed[i], common)) == NULL) return false;
+        if ((typed[i] = widen_to(scope, exprs[i], typed[i], common)) == NULL) return false;
     return true;
 }
 
@@ -584,7 +591,7 @@ static const func_expr *type_negate(sql_scope *scope, const sql_expr *expr) {
     }
     const func_expr *arguments[] = {minus_one, operand};
     const func_expr *product = call(scope, expr, "*", arguments, 2);
-    return product == NULL ? NULL : cast_to(scope, expr, product, operand->type);
+    return product == NULL ? NULL : widen_to(scope, expr, product, operand->type);
 }
 
 static const func_expr *type_logic(sql_scope *scope, const sql_expr *expr) {
@@ -623,7 +630,7 @@ static const func_expr *type_cast(sql_scope *scope, const sql_expr *expr) {
     const data_type *target;
     const func_expr *argument = sql_type_expr(scope, expr->items[0]);
     if (argument == NULL || !sql_resolve_type(of(scope), expr->type, &target)) return NULL;
-    return cast_to(scope, expr, argument, target);
+    return convert(scope, expr, argument, target, true);
 }
 
 static const func_expr *fail_unsupported(sql_scope *scope, const sql_expr *expr, const char *feature) {
@@ -698,7 +705,7 @@ const func_expr *sql_coerce(sql_scope *scope, const sql_expr *expr, const func_e
                         (target->kind == DATA_DOUBLE || (target->kind == DATA_DECIMAL && type->kind != DATA_DOUBLE) ||
                          (target->kind == DATA_BIGINT && type->kind == DATA_INT));
     if (type == NULL || literal_text || widens || data_type_equal(type, target))
-        return cast_to(scope, expr, typed, target);
+        return widen_to(scope, expr, typed, target);
     return fail_type(scope, expr->offset, "Expected type %s but got %s (%s)", sql_type_text(arena, target),
                      sql_expr_text(arena, expr), sql_type_text(arena, type));
 }
