@@ -62,6 +62,9 @@ typedef struct engine_row_events { /* where rows of a SELECT go; may be called o
     bool (*on_batch)(void *arg, const data_batch *batch);
     /* On the owner lane, last: the rows have ended (LIMIT, end of a pull query, TERMINATE) or the query failed. */
     void (*on_end)(void *arg, weir_status status);
+    /* Of a push query, asked on its tasks' lanes before they take more rows; false parks them until
+     * engine_request_wake(): the client has enough for now. NULL = always. */
+    bool (*may_go_on)(void *arg);
     void *arg;
 } engine_row_events;
 
@@ -79,6 +82,8 @@ engine_request *engine_execute(engine *engine, const char *text, const char *fil
                                const engine_row_events *rows);
 /* Ends a push or pull query early: the client has gone. on_end and on_done still come. */
 void engine_request_cancel(engine_request *request);
+/* Tasks that may_go_on() parked ask again. */
+void engine_request_wake(engine_request *request);
 
 /* ---- what is there ----------------------------------------------------------------------------------------------- */
 

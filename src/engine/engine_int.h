@@ -196,6 +196,7 @@ void engine_values_run(engine_request *request); /* INSERT INTO ... VALUES */
 void engine_push_run(engine_request *request);
 void engine_pull_run(engine_request *request);
 void engine_select_cancel(engine_select *select);
+void engine_select_wake(engine_select *select);
 /* The query that the select waits for runs, or will not. */
 void engine_select_query_runs(engine_select *select);
 void engine_select_query_failed(engine_select *select, weir_status status);

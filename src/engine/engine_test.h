@@ -245,7 +245,8 @@ static inline void script_begin(script *s, node *n, const char *text) {
     *s = (script){.node = n, .sequence = -1};
     weir_buffer_init(&s->transcript, &n->account, NODE_TRANSCRIPT_MAX);
     const engine_request_events events = {script_answer, script_done, s};
-    const engine_row_events rows = {script_schema, script_batch, script_end, s};
+    const engine_row_events rows = {
+        .on_schema = script_schema, .on_batch = script_batch, .on_end = script_end, .arg = s};
     s->request = engine_execute(n->engine, text, NULL, NULL, 0, &events, &rows);
 }
 static inline void script_deinit(script *s) {

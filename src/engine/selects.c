@@ -121,6 +121,11 @@ static bool push_batch(void *arg, const data_batch *batch) {
     return goes_on;
 }
 
+static bool push_may_go_on(void *arg) {
+    const engine_row_events *rows = &((engine_select *)arg)->request->rows;
+    return !rows->may_go_on || rows->may_go_on(rows->arg);
+}
+
 static void push_state(void *arg, flow_query *flow, flow_state state) {
     engine_select *select = arg;
     if (state != FLOW_STOPPED && state != FLOW_FAILED) return;
@@ -143,7 +148,8 @@ void engine_push_run(engine_request *request) {
         end_soon(select, weir_ok());
         return;
     }
-    const flow_query_events events = {.on_state = push_state, .on_batch = push_batch, .arg = select};
+    const flow_query_events events = {
+        .on_state = push_state, .on_batch = push_batch, .may_go_on = push_may_go_on, .arg = select};
     select->flow = flow_query_start(&self->flow, &select->topology, &events);
 }
 
@@ -289,6 +295,10 @@ static void stop_waiting(engine_select *select) {
     while (*at != select) at = &(*at)->next_waiting;
     *at = select->next_waiting;
     select->is_waiting = false;
+}
+
+void engine_select_wake(engine_select *select) {
+    if (select->flow) flow_query_wake(select->flow);
 }
 
 void engine_select_cancel(engine_select *select) {

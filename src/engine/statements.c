@@ -284,6 +284,10 @@ void engine_request_cancel(engine_request *request) {
     engine_request_go(request);
 }
 
+void engine_request_wake(engine_request *request) {
+    if (request->select) engine_select_wake(request->select);
+}
+
 void engine_request_cancel_all(engine *self) {
     for (engine_request *request = self->requests; request; request = request->next) engine_request_cancel(request);
 }

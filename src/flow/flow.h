@@ -65,6 +65,9 @@ typedef struct flow_query_events {
     /* Push queries (FLOW_OUTPUT): called on the TASK's lane with each output batch, borrowed during the call. Returning
      * false cuts the query off (a slow or finished client). */
     bool (*on_batch)(void *arg, const data_batch *batch);
+    /* Push queries: asked on the task's lane before it takes more rows. false parks the task until flow_query_wake():
+     * the subscriber has enough for now, and what it does not take stays in the log. NULL = always. */
+    bool (*may_go_on)(void *arg);
     void *arg;
 } flow_query_events;
 
@@ -73,6 +76,8 @@ flow_query *flow_query_start(const flow_runtime *runtime, const flow_topology *t
                              const flow_query_events *events);
 /* Commits what is done, writes snapshots, closes; on_state(STOPPED) comes later. Idempotent. */
 void flow_query_stop(flow_query *query);
+/* Tasks that may_go_on() parked ask again. */
+void flow_query_wake(flow_query *query);
 /* After STOPPED or FAILED was told. */
 void flow_query_free(flow_query *query);
 /* Removes what a dropped query left: snapshots; internal topics are the engine's to delete. On a blocking lane. */

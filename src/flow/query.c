@@ -271,6 +271,11 @@ flow_query *flow_query_start(const flow_runtime *runtime, const flow_topology *t
     return query;
 }
 
+void flow_query_wake(flow_query *query) {
+    for (uint32_t i = 0; i < query->task_count; i++)
+        if (query->tasks[i].seen_phase < FLOW_TASK_CLOSED) flow_task_wake(&query->tasks[i]);
+}
+
 void flow_query_stop(flow_query *query) {
     if (query->is_stopping) return;
     query->is_stopping = true;

@@ -100,6 +100,54 @@ static void push_query_hands_out_batches(void **unused) {
     story_end(&s);
 }
 
+typedef struct moody { /* a subscriber that takes a batch at a time */
+    story *story;
+    uint64_t rows;
+    bool is_full;
+} moody;
+static bool moody_batch(void *arg, const data_batch *batch) {
+    moody *m = arg;
+    m->rows += batch->selection.count;
+    m->is_full = true;
+    return true;
+}
+static bool moody_may_go_on(void *arg) { return !((moody *)arg)->is_full; }
+static void moody_state(void *arg, flow_query *query, flow_state state) {
+    on_state(((moody *)arg)->story, query, state);
+}
+
+/* A full subscriber parks the query; each wake brings more, until every row was handed out once. */
+static void push_query_waits_for_its_subscriber(void **unused) {
+    (void)unused;
+    story s;
+    story_begin(&s, 13, 1);
+    moody m = {.story = &s};
+    s.nodes[0] = source_node();
+    s.nodes[0].source.quarantine_topic = NULL;
+    s.nodes[1] = (flow_node){.kind = FLOW_OUTPUT, .id = "Output-0", .input = &s.nodes[0], .schema = &source_schema};
+    s.topology = (flow_topology){
+        .query_id = "transient_2", .root = &s.nodes[1], .node_count = 2, .from_earliest = true};
+    produce_random(&s, &windows[0], 600, true);
+    s.runtime.batch_rows_max = 50;
+    const flow_query_events events = {
+        .on_state = moody_state, .on_batch = moody_batch, .may_go_on = moody_may_go_on, .arg = &m};
+    s.ended = 0;
+    s.query = flow_query_start(&s.runtime, &s.topology, &events);
+    unsigned wakes = 0;
+    for (uint64_t before = 0;; wakes++) {
+        settle(&s);
+        if (wakes > 0 && m.rows == before) break;
+        assert_true(m.rows > before && m.rows - before <= 50); /* one batch, then parked */
+        before = m.rows;
+        m.is_full = false;
+        flow_query_wake(s.query);
+    }
+    assert_true(wakes > 3);
+    assert_int_equal(m.rows, 600 - ref.counts.quarantined);
+    query_end(&s);
+    story_end(&s);
+}
+
 /* ---- filters and projections ------------------------------------------------------------------------------------- */
 
 typedef struct workshop { /* where a story's expressions are made */
@@ -580,6 +628,7 @@ int main(void) {
         cmocka_unit_test(stateless_query_copies_rows_and_headers),
         cmocka_unit_test(latest_is_where_the_query_was_made),
         cmocka_unit_test(push_query_hands_out_batches),
+        cmocka_unit_test(push_query_waits_for_its_subscriber),
         cmocka_unit_test(stream_filter_and_projection),
         cmocka_unit_test(having_sends_deletes_once),
         cmocka_unit_test(reads_pass_the_nodes_above_the_aggregate),

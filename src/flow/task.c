@@ -312,6 +312,11 @@ static void take_and_process(flow_task *task) {
     }
 }
 
+static bool subscriber_wants_more(const flow_task *task) {
+    const flow_query_events *events = task->context.events;
+    return !events || !events->may_go_on || events->may_go_on(events->arg);
+}
+
 static void step_run(io_job *job) {
     flow_task *task = io_owner(job, flow_task, step);
     if (task->is_closing || atomic_load(&task->phase) == FLOW_TASK_CLOSED) return;
@@ -327,7 +332,7 @@ static void step_run(io_job *job) {
     learn_start(task);
     if (atomic_load(&task->stop_requested)) stop_in_order(task);
     else if (has_work(task) && commit_is_due(task)) commit(task);
-    else take_and_process(task);
+    else if (subscriber_wants_more(task)) take_and_process(task);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */

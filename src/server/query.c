@@ -42,6 +42,7 @@ struct server_stream {
     _Atomic size_t unsent_bytes;
     _Atomic uint64_t row_count;
     _Atomic int end; /* stream_end */
+    _Atomic bool is_awaited; /* a task was parked since the last wake */
     io_job job;
     bool last_run; /* set on our lane before the last post */
 };
@@ -133,6 +134,15 @@ static bool on_batch(void *arg, const data_batch *batch) {
     atomic_fetch_add(&stream->row_count, batch->selection.count);
     weir_metric_add(&stream->server->rows, batch->selection.count);
     return chunk == NULL || chunk_push(stream, chunk);
+}
+
+/* Any lane. Marks first and looks again, so that either we see that the client has caught up, or our lane sees the
+ * mark. */
+static bool may_go_on(void *arg) {
+    server_stream *stream = arg;
+    if (atomic_load(&stream->unsent_bytes) < SERVER_UNSENT_BYTES_PAUSE) return true;
+    atomic_store(&stream->is_awaited, true);
+    return atomic_load(&stream->unsent_bytes) < SERVER_UNSENT_BYTES_PAUSE;
 }
 
 /* ---- our lane: chunks go to the client ---- */
@@ -347,12 +357,18 @@ static void look_at_end(server_stream *stream) {
     cancel_engine(stream);
 }
 
+static void wake_tasks(server_stream *stream) {
+    if (stream->engine_request == NULL || atomic_load(&stream->unsent_bytes) > SERVER_UNSENT_BYTES_PAUSE / 2) return;
+    if (atomic_exchange(&stream->is_awaited, false)) engine_request_wake(stream->engine_request);
+}
+
 static void pump(server_stream *stream) {
     if (stream->exchange == NULL) drop_waiting(stream);
     take_arrived(stream);
     if (stream->waiting != NULL) begin_response(stream);
     send_waiting(stream);
     look_at_end(stream);
+    wake_tasks(stream);
     if (stream->exchange != NULL && stream->is_done && stream->waiting == NULL) end_exchange(stream);
     if (stream->exchange == NULL && stream->is_settled) stream_free(stream);
 }
@@ -371,6 +387,7 @@ static void on_drained(void *arg) {
 
 static void on_client_gone(void *arg) {
     server_stream *stream = arg;
+    if (atomic_load(&stream->unsent_bytes) >= SERVER_UNSENT_BYTES_PAUSE) weir_metric_add(&stream->server->cut_off, 1);
     abort_exchange(stream);
     atomic_store(&stream->end, STREAM_TOO_SLOW); /* tasks stop at their next batch */
     cancel_engine(stream);
@@ -453,6 +470,7 @@ static server_stream *stream_create(server *self, http_exchange *exchange, strea
     atomic_init(&stream->unsent_bytes, 0);
     atomic_init(&stream->row_count, 0);
     atomic_init(&stream->end, STREAM_GOES_ON);
+    atomic_init(&stream->is_awaited, false);
     io_job_init(&stream->job, stream_job);
     stream->next = self->streams;
     if (stream->next != NULL) stream->next->previous = stream;
@@ -475,7 +493,7 @@ static void begin(server *self, http_exchange *exchange, const char *text_member
     server_stream *stream = stream_create(self, exchange, form, &request, &script);
     const engine_request_events events = {.on_answer = on_answer, .on_done = on_done, .arg = stream};
     const engine_row_events rows = {
-        .on_schema = on_schema, .on_batch = on_batch, .on_end = on_end, .arg = stream};
+        .on_schema = on_schema, .on_batch = on_batch, .on_end = on_end, .may_go_on = may_go_on, .arg = stream};
     engine_request *running =
         engine_execute(self->config.engine, stream->request.text, stream->request.file_name,
                        stream->request.properties, stream->request.property_count, &events, &rows);

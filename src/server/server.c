@@ -98,7 +98,7 @@ static void open_metrics(server *self) {
     weir_metric_open(&self->rows, WEIR_COUNTER, "weir_http_rows_total", "Rows given to clients of SELECTs.", "%s",
                      "");
     weir_metric_open(&self->cut_off, WEIR_COUNTER, "weir_http_cut_off_total",
-                     "Clients of push queries that took their rows too slowly.", "%s", "");
+                     "Clients of SELECTs that were cut off, or left, while rows waited for them.", "%s", "");
 }
 
 static void server_free(server *self) {
@@ -121,7 +121,8 @@ weir_status server_open(server **opened, const server_config *config, io_address
                                      .account = &self->account,
                                      .handle = handle,
                                      .arg = self,
-                                     .body_bytes_max = SERVER_BODY_BYTES_MAX};
+                                     .body_bytes_max = SERVER_BODY_BYTES_MAX,
+                                     .send_max_ms = config->stall_max_ms};
     const weir_status status = http_server_start(&self->http, &http, config->host, config->port, bound);
     if (weir_failed(status)) {
         server_free(self);

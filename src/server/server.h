@@ -9,8 +9,10 @@
  *   GET  /health/live /health/ready /health/startup
  *   GET  /              the page: topics, queries with rows per second, lag and last error; GET /status.json feeds it
  *
- * Errors are ksqlDB's: {"@type", "error_code", "message", ...}. A slow client of a push query is cut off when its
- * unsent rows pass SERVER_UNSENT_BYTES_MAX; nobody waits for it. Threads: everything on the lane given, which is the
+ * Errors are ksqlDB's: {"@type", "error_code", "message", ...}. A push query goes
+ * as fast as its client: while SERVER_UNSENT_BYTES_PAUSE wait for it, its tasks, which are its own, take no more rows
+ * from the log. A client is cut off when it takes nothing for stall_max_ms, or when its unsent rows pass
+ * SERVER_UNSENT_BYTES_MAX all the same. Threads: everything on the lane given, which is the
  * engine's and the broker's; rows cross from the tasks by jobs. */
 #ifndef WEIR_SERVER_SERVER_H
 #define WEIR_SERVER_SERVER_H
@@ -19,7 +21,11 @@
 #include "engine/engine.h"
 #include "io/io.h"
 
-enum { SERVER_UNSENT_BYTES_MAX = 4 << 20, SERVER_BODY_BYTES_MAX = 4 << 20 };
+enum {
+    SERVER_UNSENT_BYTES_PAUSE = 1 << 20,
+    SERVER_UNSENT_BYTES_MAX = 4 << 20,
+    SERVER_BODY_BYTES_MAX = 4 << 20,
+};
 
 typedef struct server server;
 
@@ -32,6 +38,7 @@ typedef struct server_config {
     uint16_t port;    /* 0 = a free one */
     const weir_setting *properties; /* what the engine was given, for SHOW PROPERTIES; borrowed */
     size_t property_count;
+    int64_t stall_max_ms; /* 0 = 60 s */
 } server_config;
 
 /* BUSY when the port is taken. */
