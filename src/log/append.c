@@ -408,7 +408,7 @@ static void run_stored(io_job *job) {
     log_rounds_evict(store);
     if (weir_failed(status)) log_store_disk_full(store, status);
     call_room_jobs(store);
-    if (!weir_failed(status)) log_store_kick(store);
+    log_store_kick(store);
     log_store_check_stopped(store);
 }
 
@@ -428,6 +428,9 @@ void log_store_kick(log_store *store) {
     kick_storing(store);
     log_flush_kick(store);
     if (store->current && store->current->position > store->current->allocated_bytes / 2) log_journal_prepare(store);
+    /* A round that waits for a journal file would wait for ever. */
+    if ((store->failed || store->disk_full) && store->sync_next && !store->syncing)
+        fail_rounds(store, store->sync_next, weir_error_status(&store->why));
 }
 
 void log_rounds_init(log_store *store) {

@@ -35,12 +35,13 @@ static void put64(weir_buffer *target, uint64_t value) {
 
 /* What is not durable yet must not be claimed: after a crash its retry would look like a duplicate. */
 static void encode_producer(const log_producer *producer, int64_t durable_end, weir_buffer *target) {
-    uint16_t count = 0;
-    while (count < producer->count && producer->batches[count].end_offset <= durable_end) count++;
+    size_t durable = 0;
+    while (durable < producer->count && producer->batches[durable].end_offset <= durable_end) durable++;
+    const uint16_t count = durable < LOG_PRODUCER_BATCHES ? (uint16_t)durable : LOG_PRODUCER_BATCHES;
     put64(target, (uint64_t)producer->id);
     weir_buffer_append(target, &producer->epoch, 2);
     weir_buffer_append(target, &count, 2);
-    for (unsigned i = 0; i < count; i++) {
+    for (size_t i = durable - count; i < durable; i++) {
         put32(target, (uint32_t)producer->batches[i].first_sequence);
         put32(target, (uint32_t)producer->batches[i].last_sequence);
         put64(target, (uint64_t)producer->batches[i].base_offset);
@@ -146,7 +147,7 @@ static void decode_producer(log_partition *partition, input *in) {
     for (uint64_t i = 0; i < count; i++) {
         const int32_t first = (int32_t)take(in, 4), last = (int32_t)take(in, 4);
         const int64_t base = (int64_t)take(in, 8), end = (int64_t)take(in, 8);
-        producer->batches[producer->count++] = (struct log_producer_batch){first, last, base, end};
+        log_producer_push(producer, (log_producer_batch){first, last, base, end});
     }
 }
 

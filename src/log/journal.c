@@ -284,15 +284,22 @@ typedef struct frame {
     uint32_t entry_count, group_count;
 } frame;
 
-static bool parse_frame_header(const uint8_t *at, const log_journal_file *file, frame *parsed) {
-    uint64_t generation;
+typedef struct recovery {
+    log_store *store;
+    log_start_report *report;
+    uint64_t expected;           /* sequence of the next frame */
+    log_journal_file *last_file; /* of the last whole frame; NULL = none */
+    uint64_t last_at, last_bytes;
+} recovery;
+
+static bool parse_frame_header(const uint8_t *at, uint64_t *generation, frame *parsed) {
     if (memcmp(at, FRAME_MAGIC, 4) != 0) return false;
     memcpy(&parsed->bytes, at + 8, 8);
-    memcpy(&generation, at + 16, 8);
+    memcpy(generation, at + 16, 8);
     memcpy(&parsed->sequence, at + 24, 8);
     memcpy(&parsed->entry_count, at + 32, 4);
     memcpy(&parsed->group_count, at + 36, 4);
-    return generation == file->generation;
+    return true;
 }
 
 static void note_batch(log_store *store, log_journal_file *file, const uint8_t *entry, uint64_t at,
@@ -328,83 +335,101 @@ static void note_batch(log_store *store, log_journal_file *file, const uint8_t *
     report->clean = false;
 }
 
-/* The frame at the file's position, whole and as expected; its batches are noted. *whole = false ends the journal. */
-static weir_status take_frame(log_store *store, log_journal_file *file, uint64_t file_bytes, uint64_t expected,
-                              log_start_report *report, bool *whole) {
-    uint8_t header[FRAME_HEADER_BYTES];
-    size_t got;
-    frame found;
-    *whole = false;
-    if (file->position + sizeof header > file_bytes) return weir_ok();
-    WEIR_TRY(io_read_at(store->files, file->file, file->position, header, sizeof header, &got));
-    if (got < sizeof header || !parse_frame_header(header, file, &found) || found.sequence != expected)
-        return weir_ok();
-    if (found.bytes < FRAME_HEADER_BYTES || found.bytes > file_bytes - file->position ||
-        found.entry_count > (found.bytes - FRAME_HEADER_BYTES) / FRAME_ENTRY_BYTES)
-        return weir_ok();
-    uint8_t *bytes = weir_try_alloc_raw(&store->tail_account, found.bytes);
-    if (!bytes) return weir_fail(WEIR_NO_MEMORY, "no memory to read a journal frame of %" PRIu64 " bytes", found.bytes);
-    weir_status status = io_read_at(store->files, file->file, file->position, bytes, found.bytes, &got);
-    uint32_t crc;
-    memcpy(&crc, bytes + 4, 4);
-    *whole = !weir_failed(status) && got == found.bytes && weir_crc32c(0, bytes + 8, found.bytes - 8) == crc;
-    uint64_t at = FRAME_HEADER_BYTES + (uint64_t)FRAME_ENTRY_BYTES * found.entry_count;
-    for (uint32_t i = 0; *whole && i < found.entry_count; i++) {
+static weir_status note_entries(recovery *r, log_journal_file *file, const uint8_t *bytes, const frame *found) {
+    uint64_t at = FRAME_HEADER_BYTES + (uint64_t)FRAME_ENTRY_BYTES * found->entry_count;
+    for (uint32_t i = 0; i < found->entry_count; i++) {
         const uint8_t *entry = bytes + FRAME_HEADER_BYTES + (size_t)FRAME_ENTRY_BYTES * i;
         uint32_t size;
         memcpy(&size, entry + 20, 4);
-        if (size > found.bytes - at) {
-            status = weir_fail(WEIR_CORRUPT, "journal-%u: entry %u of round %" PRIu64 " is longer than its frame",
-                               file->number, i, found.sequence);
-            break;
-        }
-        note_batch(store, file, entry, file->position + at, bytes + at, found.sequence, report);
+        if (size > found->bytes - at)
+            return weir_fail(WEIR_CORRUPT, "journal-%u: entry %u of round %" PRIu64 " is longer than its frame",
+                             file->number, i, found->sequence);
+        note_batch(r->store, file, entry, file->position + at, bytes + at, found->sequence, r->report);
         at += size;
     }
-    if (*whole) {
-        file->last_sequence = found.sequence;
-        file->position += align_block(found.bytes);
-        report->groups_replayed += found.group_count;
-        report->clean = false;
-    } else {
-        report->bytes_cut += found.bytes;
-#ifdef LOG_MUTANT_NO_TRUNCATE
-        file->position += align_block(found.bytes);
-#endif
-    }
+    return weir_ok();
+}
+
+/* The frame whose header stands at the file's position. */
+static weir_status take_body(recovery *r, log_journal_file *file, const frame *found, bool *whole) {
+    log_store *store = r->store;
+    uint8_t *bytes = weir_try_alloc_raw(&store->tail_account, found->bytes);
+    if (!bytes)
+        return weir_fail(WEIR_NO_MEMORY, "no memory to read a journal frame of %" PRIu64 " bytes", found->bytes);
+    size_t got;
+    uint32_t crc = 0;
+    weir_status status = io_read_at(store->files, file->file, file->position, bytes, found->bytes, &got);
+    if (got == found->bytes) memcpy(&crc, bytes + 4, 4);
+    *whole = !weir_failed(status) && got == found->bytes && weir_crc32c(0, bytes + 8, found->bytes - 8) == crc;
+    if (*whole) status = note_entries(r, file, bytes, found);
     weir_free(&store->tail_account, bytes);
     return status;
 }
 
-/* Nothing of this generation that came later may lie behind the end. */
-static weir_status check_end(log_store *store, const log_journal_file *file, uint64_t file_bytes, uint64_t expected) {
-    uint8_t *bytes = weir_alloc(&store->account, SEARCH_BYTES);
+/* The frame at the file's position, whole and as expected; its batches are noted. *whole = false ends the journal. */
+static weir_status take_frame(recovery *r, log_journal_file *file, uint64_t file_bytes, bool *whole) {
+    uint8_t header[FRAME_HEADER_BYTES];
+    size_t got;
+    uint64_t generation;
+    frame found;
+    *whole = false;
+    if (file->position + sizeof header > file_bytes) return weir_ok();
+    WEIR_TRY(io_read_at(r->store->files, file->file, file->position, header, sizeof header, &got));
+    if (got < sizeof header || !parse_frame_header(header, &generation, &found) || generation != file->generation ||
+        found.sequence != r->expected || found.bytes < FRAME_HEADER_BYTES ||
+        found.bytes > file_bytes - file->position ||
+        found.entry_count > (found.bytes - FRAME_HEADER_BYTES) / FRAME_ENTRY_BYTES)
+        return weir_ok();
+    WEIR_TRY(take_body(r, file, &found, whole));
+    if (!*whole) {
+        r->report->bytes_cut += found.bytes;
+#ifdef LOG_MUTANT_NO_TRUNCATE
+        file->position += align_block(found.bytes);
+#endif
+        return weir_ok();
+    }
+    r->last_file = file;
+    r->last_at = file->position;
+    r->last_bytes = found.bytes;
+    r->expected++;
+    r->report->groups_replayed += found.group_count;
+    r->report->clean = false;
+    file->last_sequence = found.sequence;
+    file->position += align_block(found.bytes);
+    return weir_ok();
+}
+
+/* Nothing that came later may lie behind the end: in a live file nothing of its generation, in one whose header cannot
+ * be read nothing at all. */
+static weir_status check_end(const recovery *r, const log_journal_file *file, uint64_t from, uint64_t wanted) {
+    io_files *files = r->store->files;
+    uint8_t *bytes = weir_alloc(&r->store->account, SEARCH_BYTES);
     weir_status status = weir_ok();
-    for (uint64_t at = file->position; at < file_bytes && !weir_failed(status); at += SEARCH_BYTES) {
-        size_t got;
-        status = io_read_at(store->files, file->file, at, bytes, SEARCH_BYTES, &got);
+    size_t got = SEARCH_BYTES;
+    for (uint64_t at = from; got == SEARCH_BYTES && !weir_failed(status); at += SEARCH_BYTES) {
+        status = io_read_at(files, file->file, at, bytes, SEARCH_BYTES, &got);
         for (size_t i = 0; !weir_failed(status) && i + FRAME_HEADER_BYTES <= got; i += LOG_BLOCK_BYTES) {
             frame found;
-            if (!parse_frame_header(bytes + i, file, &found) || found.sequence <= expected) continue;
+            uint64_t generation;
+            if (!parse_frame_header(bytes + i, &generation, &found) || found.sequence <= r->expected ||
+                (wanted != 0 && generation != wanted))
+                continue;
             status = weir_fail(WEIR_CORRUPT,
-                               "journal-%u: round %" PRIu64 " at %" PRIu64 " is damaged, but round %" PRIu64
+                               "journal-%u: round %" PRIu64 " is damaged, but round %" PRIu64
                                " follows it: the disk lost acknowledged data; restore the folder from a copy",
-                               file->number, expected, file->position, found.sequence);
+                               file->number, r->expected, found.sequence);
         }
     }
-    weir_free(&store->account, bytes);
+    weir_free(&r->store->account, bytes);
     return status;
 }
 
-static weir_status scan_file(log_store *store, log_journal_file *file, uint64_t *expected, log_start_report *report) {
+static weir_status scan_file(recovery *r, log_journal_file *file) {
     io_file_info info;
-    WEIR_TRY(io_file_info_of(store->files, file->file, &info));
-    file->last_sequence = *expected - 1;
-    for (bool whole = true; whole;) {
-        WEIR_TRY(take_frame(store, file, info.size, *expected, report, &whole));
-        if (whole) (*expected)++;
-    }
-    return report->clean ? weir_ok() : check_end(store, file, info.size, *expected);
+    WEIR_TRY(io_file_info_of(r->store->files, file->file, &info));
+    file->last_sequence = r->expected - 1;
+    for (bool whole = true; whole;) WEIR_TRY(take_frame(r, file, info.size, &whole));
+    return weir_ok();
 }
 
 static weir_status read_file_header(log_store *store, log_journal_file *file) {
@@ -426,6 +451,7 @@ static weir_status read_file_header(log_store *store, log_journal_file *file) {
         return weir_fail(WEIR_UNSUPPORTED, "%s has format %u, this weir reads %d", path, version, FILE_VERSION);
     memcpy(&file->generation, block + 16, 8);
     memcpy(&file->first_sequence, block + 24, 8);
+    file->has_header = true;
     return weir_ok();
 }
 
@@ -446,34 +472,54 @@ static log_journal_file *next_live(const log_store *store, uint64_t after) {
 }
 
 /* Replays the live files in the order of their sequences. */
-static weir_status scan_live(log_store *store, log_start_report *report) {
-    uint64_t expected = store->replay_from;
+static weir_status scan_live(recovery *r) {
+    log_store *store = r->store;
     bool begun = false;
     for (log_journal_file *file = next_live(store, 0); file; file = next_live(store, file->first_sequence)) {
         const bool goes_on = file->generation == store->replay_generation && store->replay_position != 0;
-        if (goes_on ? begun : file->first_sequence != expected)
-            return weir_fail(WEIR_CORRUPT, "journal-%u begins with round %" PRIu64 ", expected %" PRIu64
+        if (goes_on ? begun : file->first_sequence != r->expected)
+            return weir_fail(WEIR_CORRUPT,
+                             "journal-%u begins with round %" PRIu64 ", expected %" PRIu64
                              ": the disk lost acknowledged data; restore the folder from a copy",
-                             file->number, file->first_sequence, expected);
+                             file->number, file->first_sequence, r->expected);
         file->position = goes_on ? store->replay_position : LOG_BLOCK_BYTES;
-        WEIR_TRY(scan_file(store, file, &expected, report));
+        WEIR_TRY(scan_file(r, file));
         store->current = file;
         begun = true;
     }
     if (!begun && store->replay_generation != 0)
         return weir_fail(WEIR_CORRUPT,
-                         "%s: the journal file that the checkpoint names is not there; restore the folder "
-                         "from a copy",
+                         "%s: the journal file that the checkpoint names is not there; restore the folder from a copy",
                          store->directory);
-    store->next_sequence = expected;
+    for (log_journal_file *file = store->journal_files; file && !r->report->clean; file = file->next) {
+        if (file->state == LOG_JOURNAL_FULL) WEIR_TRY(check_end(r, file, file->position, file->generation));
+        if (!file->has_header) WEIR_TRY(check_end(r, file, LOG_BLOCK_BYTES, 0));
+    }
     return weir_ok();
 }
 
+static weir_status write_again(const recovery *r) {
+    log_store *store = r->store;
+    const bool is_first = r->last_at == LOG_BLOCK_BYTES;
+    const uint64_t at = is_first ? 0 : r->last_at;
+    const uint64_t size = r->last_bytes + r->last_at - at;
+    uint8_t *bytes = weir_try_alloc_raw(&store->tail_account, size);
+    if (!bytes) return weir_fail(WEIR_NO_MEMORY, "no memory to write a journal frame of %" PRIu64 " bytes", size);
+    size_t got;
+    weir_status status = io_read_at(store->files, r->last_file->file, at, bytes, size, &got);
+    const weir_bytes part = weir_bytes_of(bytes, got);
+    if (!weir_failed(status)) status = io_write_at(store->files, r->last_file->file, at, &part, 1);
+    weir_free(&store->tail_account, bytes);
+    return status;
+}
+
 /* After a crash of the process alone, frames may be in the page cache only; nothing is shown that is not on the disk.
- */
-static weir_status sync_live(log_store *store) {
-    for (log_journal_file *file = store->journal_files; file; file = file->next)
-        if (file->state != LOG_JOURNAL_FREE) WEIR_TRY(io_sync(store->files, file->file));
+ * And after a failed sync the last round may be in the cache, counted as clean by the system, and never have reached
+ * the disk: it is written again, or a second sync would promise what is not there. */
+static weir_status secure_live(const recovery *r) {
+    if (r->last_file) WEIR_TRY(write_again(r));
+    for (log_journal_file *file = r->store->journal_files; file; file = file->next)
+        if (file->state != LOG_JOURNAL_FREE) WEIR_TRY(io_sync(r->store->files, file->file));
     return weir_ok();
 }
 
@@ -486,8 +532,10 @@ weir_status log_journal_open(log_store *store, log_start_report *report) {
         file->state = live ? LOG_JOURNAL_FULL : LOG_JOURNAL_FREE;
         if (!live) file->generation = 0;
     }
-    WEIR_TRY(scan_live(store, report));
-    if (!report->clean) WEIR_TRY(sync_live(store));
+    recovery r = {.store = store, .report = report, .expected = store->replay_from};
+    WEIR_TRY(scan_live(&r));
+    if (!report->clean) WEIR_TRY(secure_live(&r));
+    store->next_sequence = r.expected;
     store->durable_sequence = store->stored_sequence = store->next_sequence - 1;
     if (store->current) {
         store->current->state = LOG_JOURNAL_CURRENT;

@@ -95,6 +95,7 @@ struct log_journal_file {
     uint64_t generation;
     uint64_t first_sequence, last_sequence; /* last < first: no frame yet */
     log_journal_state state;
+    bool has_header;
     bool held; /* a partition that cannot be flushed now still needs it */
 };
 
@@ -200,17 +201,21 @@ struct log_partition {
     log_writer writer; /* store lane */
 };
 
+typedef struct log_producer_batch {
+    int32_t first_sequence, last_sequence;
+    int64_t base_offset, end_offset;
+} log_producer_batch;
+
 typedef struct log_producer log_producer;
 struct log_producer {
     int64_t id;
     log_partition *partition;
     log_producer *previous, *next; /* longest silent first */
     int16_t epoch;
-    unsigned count;
-    struct log_producer_batch {
-        int32_t first_sequence, last_sequence;
-        int64_t base_offset, end_offset;
-    } batches[LOG_PRODUCER_BATCHES]; /* oldest first */
+    /* Oldest first: at least the last LOG_PRODUCER_BATCHES of the durable ones, and every one that is not durable yet.
+     */
+    log_producer_batch *batches;
+    size_t count, capacity;
 };
 
 /* ---- descriptors ------------------------------------------------------------------------------------------------- */
@@ -379,6 +384,8 @@ void log_writer_pass(log_partition *partition, int64_t last_offset, int64_t max_
 /* Adds the batch's segment to a list of them, or its bytes to the last one. */
 void log_segments_note(log_store *store, log_segment **segments, size_t *count, size_t *capacity, int64_t base,
                        uint64_t bytes);
+/* The names in a folder, each terminated: a folder is never changed while it is being listed. */
+weir_status log_folder_list(log_store *store, const char *folder, weir_buffer *names) WEIR_MUST_USE;
 weir_status log_folder_remove(log_store *store, const char *folder) WEIR_MUST_USE;
 
 /* verify.c: store lane. Cuts the segments back to what the checkpoint promises and replays the journal's batches. */
@@ -401,6 +408,7 @@ int64_t log_time_index_find(log_partition *partition, int64_t base, int64_t time
 void log_producer_note(log_partition *partition, const wire_batch *batch);
 log_producer *log_producer_find(const log_partition *partition, int64_t id);
 log_producer *log_producer_create(log_partition *partition, int64_t id);
+void log_producer_push(log_producer *producer, log_producer_batch batch);
 void log_producers_rewind(log_partition *partition, int64_t end_offset);
 void log_producers_drop(log_partition *partition);
 

@@ -331,7 +331,6 @@ typedef struct orphans {
     io_job job, done_job;
     log_store *store;
     weir_map claimed; /* folder -> the store, as a mark */
-    weir_buffer names; /* of folders to remove, each terminated */
 } orphans;
 
 /* `<topic>-<n>`, or a folder whose deletion was cut short. */
@@ -345,35 +344,36 @@ static bool is_partition_folder(const char *name) {
     return true;
 }
 
-static void visit_folder(const char *name, void *arg) {
-    orphans *work = arg;
+static weir_status remove_orphan(orphans *work, const char *name) {
+    log_store *store = work->store;
     char path[LOG_PATH_MAX];
     io_file_info info;
-    if (!is_partition_folder(name) || weir_map_get_text(&work->claimed, name)) return;
-    if (weir_failed(log_path(work->store, path, "%s", name))) return;
-    if (weir_failed(io_path_info(work->store->files, path, &info)) || !info.is_directory) return;
-    weir_buffer_append(&work->names, name, strlen(name) + 1);
+    if (!is_partition_folder(name) || weir_map_get_text(&work->claimed, name)) return weir_ok();
+    WEIR_TRY(log_path(store, path, "%s", name));
+    WEIR_TRY(io_path_info(store->files, path, &info));
+    if (!info.is_directory) return weir_ok();
+    weir_trace(WEIR_INFO, "log", "folder %s belongs to no topic: removed", name);
+    return log_folder_remove(store, name);
 }
 
 static void run_orphans(io_job *job) { /* store lane: before any folder of a partition opened later is made */
     orphans *work = io_owner(job, orphans, job);
-    log_store *store = work->store;
-    weir_status status = io_list(store->files, store->directory, visit_folder, work);
-    for (size_t at = 0; at < work->names.size; at += strlen((char *)work->names.data + at) + 1) {
-        const char *folder = (char *)work->names.data + at;
-        const weir_status removed = log_folder_remove(store, folder);
+    weir_buffer names;
+    weir_buffer_init(&names, &work->store->account, SIZE_MAX / 2);
+    weir_status status = log_folder_list(work->store, "", &names);
+    for (size_t at = 0; at < names.size; at += strlen((char *)names.data + at) + 1) {
+        const weir_status removed = remove_orphan(work, (char *)names.data + at);
         if (weir_failed(removed)) status = removed;
-        weir_trace(WEIR_INFO, "log", "folder %s belongs to no topic: removed", folder);
     }
+    weir_buffer_deinit(&names);
     if (weir_failed(status)) weir_trace(WEIR_WARN, "log", "looking for orphans: %s", status.text);
-    log_post(store, store->lane, &work->done_job);
+    log_post(work->store, work->store->lane, &work->done_job);
 }
 
 static void run_orphans_done(io_job *job) {
     orphans *work = io_owner(job, orphans, done_job);
     log_store *store = work->store;
     weir_map_deinit(&work->claimed);
-    weir_buffer_deinit(&work->names);
     weir_free(&store->account, work);
     store->background--;
     log_store_check_stopped(store);
@@ -384,7 +384,6 @@ void log_remove_orphans(log_store *store) {
     void *value;
     work->store = store;
     weir_map_init(&work->claimed, &store->account);
-    weir_buffer_init(&work->names, &store->account, SIZE_MAX / 2);
     io_job_init(&work->job, run_orphans);
     io_job_init(&work->done_job, run_orphans_done);
     for (size_t at = 0; weir_map_next(&store->partitions, &at, NULL, &value);) {

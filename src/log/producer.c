@@ -35,6 +35,7 @@ static void drop_producer(log_producer *producer) {
     log_partition *partition = producer->partition;
     unlink_producer(partition->store, producer);
     weir_map_remove(&partition->producers, producer_key(&producer->id));
+    weir_free(&partition->store->account, producer->batches);
     weir_free(&partition->store->account, producer);
 }
 
@@ -48,6 +49,24 @@ log_producer *log_producer_create(log_partition *partition, int64_t id) {
     weir_map_put(&partition->producers, producer_key(&producer->id), producer);
     link_producer(store, producer);
     return producer;
+}
+
+/* Drops the oldest batches, as long as enough durable ones stay: those that are not durable may yet be taken back. */
+static void trim_batches(log_producer *producer) {
+    size_t drop = 0;
+    while (producer->count - drop > LOG_PRODUCER_BATCHES &&
+           producer->batches[drop + LOG_PRODUCER_BATCHES].end_offset <= producer->partition->durable_end)
+        drop++;
+    if (drop == 0) return;
+    producer->count -= drop;
+    memmove(producer->batches, producer->batches + drop, producer->count * sizeof *producer->batches);
+}
+
+void log_producer_push(log_producer *producer, log_producer_batch batch) {
+    trim_batches(producer);
+    producer->batches = log_grow(producer->partition->store, producer->batches, &producer->capacity, producer->count,
+                                 sizeof *producer->batches);
+    producer->batches[producer->count++] = batch;
 }
 
 void log_producer_note(log_partition *partition, const wire_batch *batch) {
@@ -66,13 +85,8 @@ void log_producer_note(log_partition *partition, const wire_batch *batch) {
     if (wire_batch_is(batch, WIRE_BATCH_CONTROL) || batch->base_sequence < 0) return; /* a marker fences, no more */
     /* Recovery may meet a batch that the checkpoint's state knows already. */
     if (producer->count > 0 && producer->batches[producer->count - 1].base_offset >= batch->base_offset) return;
-    if (producer->count == LOG_PRODUCER_BATCHES) {
-        memmove(producer->batches, producer->batches + 1, sizeof producer->batches[0] * (LOG_PRODUCER_BATCHES - 1));
-        producer->count--;
-    }
-    producer->batches[producer->count++] =
-        (struct log_producer_batch){batch->base_sequence, wire_batch_last_sequence(batch), batch->base_offset,
-                                    wire_batch_next_offset(batch)};
+    log_producer_push(producer, (log_producer_batch){batch->base_sequence, wire_batch_last_sequence(batch),
+                                                     batch->base_offset, wire_batch_next_offset(batch)});
 }
 
 /* The store never made what lies at or beyond `end_offset` durable: it was not appended. */
@@ -114,7 +128,8 @@ weir_status log_check_sequence(log_partition *partition, const uint8_t *bytes, s
         return weir_ok();
     }
     const int32_t last = wire_batch_last_sequence(&batch);
-    for (unsigned i = 0; i < producer->count; i++) {
+    const size_t kept = producer->count < LOG_PRODUCER_BATCHES ? producer->count : LOG_PRODUCER_BATCHES;
+    for (size_t i = producer->count - kept; i < producer->count; i++) {
         if (producer->batches[i].first_sequence != batch.base_sequence || producer->batches[i].last_sequence != last)
             continue;
         *verdict = LOG_SEQUENCE_DUPLICATE;

@@ -56,9 +56,13 @@ static void run_done(io_job *job) {
     log_read *read = io_owner(job, log_read, job);
     work *w = read->private_owner;
     log_store *store = w->store;
-    const bool cold = w->cold;
     log_partition *partition = w->partition;
-    if (cold && read->error.code != WEIR_OK) log_read_fail_late(partition, weir_error_status(&read->error));
+    if (w->cold && partition->deleted) { /* its files may be a namesake's by now */
+        read->bytes = weir_bytes_of(NULL, 0);
+        weir_error_set(&read->error, log_partition_usable(partition));
+    } else if (w->cold && read->error.code != WEIR_OK) {
+        log_read_fail_late(partition, weir_error_status(&read->error));
+    }
     store->background--;
     read->done(read, weir_error_status(&read->error));
     log_partition_release(partition);
@@ -142,15 +146,16 @@ static weir_status find_batch(const work *w, io_file *file, int64_t offset, uint
     return status;
 }
 
-/* Whole batches only, each following the one before. */
+/* Whole batches only, the first one with the offset, each following the one before without a gap. */
 static weir_status trim(log_read *read, const uint8_t *bytes, size_t size) {
     size_t at = 0;
     int64_t end = -1;
     while (size - at >= WIRE_BATCH_HEADER_BYTES) {
         wire_batch batch;
         WEIR_TRY(wire_batch_parse_header(weir_bytes_of(bytes + at, size - at), &batch));
-        if (end >= 0 && batch.base_offset < end)
-            return weir_fail(WEIR_CORRUPT, "batch %" PRId64 " follows offset %" PRId64, batch.base_offset, end);
+        if (end < 0 ? batch.base_offset > read->offset : batch.base_offset != end)
+            return weir_fail(WEIR_CORRUPT, "a batch begins with offset %" PRId64 ", expected %" PRId64,
+                             batch.base_offset, end < 0 ? read->offset : end);
         if (batch.size_bytes > size - at) break;
         at += batch.size_bytes;
         end = wire_batch_next_offset(&batch);

@@ -111,27 +111,30 @@ weir_status log_writer_append(log_partition *partition, log_entry *entries, size
 
 /* ---- removing ---------------------------------------------------------------------------------------------------- */
 
-typedef struct removal {
-    log_store *store;
-    const char *folder;
-    weir_status status;
-} removal;
+static void note_name(const char *name, void *arg) {
+    weir_buffer_append(arg, name, strlen(name) + 1);
+}
 
-static void remove_entry(const char *name, void *arg) {
-    removal *work = arg;
+weir_status log_folder_list(log_store *store, const char *folder, weir_buffer *names) {
     char path[LOG_PATH_MAX];
-    weir_status status = log_path(work->store, path, "%s/%s", work->folder, name);
-    if (!weir_failed(status)) status = io_remove(work->store->files, path);
-    if (weir_failed(status) && status.code != WEIR_NOT_FOUND) work->status = status;
+    WEIR_TRY(log_path(store, path, "%s", folder));
+    return io_list(store->files, path, note_name, names);
 }
 
 weir_status log_folder_remove(log_store *store, const char *folder) {
     char path[LOG_PATH_MAX];
+    weir_buffer names;
+    weir_buffer_init(&names, &store->account, SIZE_MAX / 2);
+    weir_status status = log_folder_list(store, folder, &names);
+    const bool gone = status.code == WEIR_NOT_FOUND;
+    for (size_t at = 0; at < names.size && !weir_failed(status); at += strlen((char *)names.data + at) + 1) {
+        status = log_path(store, path, "%s/%s", folder, (char *)names.data + at);
+        if (!weir_failed(status)) status = io_remove(store->files, path);
+        if (status.code == WEIR_NOT_FOUND) status = weir_ok();
+    }
+    weir_buffer_deinit(&names);
+    if (gone) return weir_ok();
+    WEIR_TRY(status);
     WEIR_TRY(log_path(store, path, "%s", folder));
-    removal work = {store, folder, weir_ok()};
-    const weir_status listed = io_list(store->files, path, remove_entry, &work);
-    if (listed.code == WEIR_NOT_FOUND) return weir_ok();
-    WEIR_TRY(listed);
-    WEIR_TRY(work.status);
     return io_remove(store->files, path);
 }

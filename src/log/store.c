@@ -3,7 +3,6 @@
 #include "base/trace.h"
 #include "log/log_int.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -122,15 +121,32 @@ static weir_status write_meta(log_store *store) {
 
 /* ---- open -------------------------------------------------------------------------------------------------------- */
 
+/* Makes `path` where it is missing. A new name is synced in its parent, or a power cut takes the whole folder; so is
+ * one that was there already while the folder is not complete: its first start may have died between the two. */
+static weir_status make_directory(log_store *store, const char *path, size_t parent_bytes, bool is_complete) {
+    const weir_status status = io_make_directory(store->files, path);
+    if (weir_failed(status) && status.code != WEIR_EXISTS) return status;
+    if (weir_failed(status) && is_complete) return weir_ok();
+    char parent[LOG_PATH_MAX] = ".";
+    if (parent_bytes > 0 || path[0] == '/') memcpy(parent, path, parent_bytes > 0 ? parent_bytes : 1);
+    if (parent_bytes > 0) parent[parent_bytes] = '\0';
+    const weir_status synced = io_sync_directory(store->files, parent);
+    return weir_failed(status) && synced.code == WEIR_REFUSED ? weir_ok() : synced; /* somebody else's folder */
+}
+
 static weir_status make_directories(log_store *store) {
-    char path[LOG_PATH_MAX];
+    char path[LOG_PATH_MAX], meta[LOG_PATH_MAX];
+    io_file_info info;
+    size_t parent_bytes = 0;
+    WEIR_TRY(log_path(store, meta, "meta.properties"));
+    const bool is_complete = !weir_failed(io_path_info(store->files, meta, &info));
     WEIR_TRY(log_path(store, path, "%s", ""));
-    for (char *at = path + 1; *at; at++) {
-        if (*at != '/') continue;
-        *at = '\0';
-        const weir_status status = io_make_directory(store->files, path);
-        if (weir_failed(status) && status.code != WEIR_EXISTS) return status;
-        *at = '/';
+    for (size_t at = 1; path[at]; at++) {
+        if (path[at] != '/') continue;
+        path[at] = '\0';
+        WEIR_TRY(make_directory(store, path, parent_bytes, is_complete));
+        path[at] = '/';
+        parent_bytes = at;
     }
     return weir_ok();
 }

@@ -22,7 +22,8 @@ static void run_done(io_job *job) {
     work *w = query->private_owner;
     log_store *store = w->store;
     log_partition *partition = w->partition;
-    if (query->error.code != WEIR_OK) log_read_fail_late(partition, weir_error_status(&query->error));
+    if (partition->deleted) weir_error_set(&query->error, log_partition_usable(partition));
+    else if (query->error.code != WEIR_OK) log_read_fail_late(partition, weir_error_status(&query->error));
     if (w->loan && --w->loan->loans == 0 && w->loan->evicted) log_round_free(w->loan);
     weir_free(&store->account, w->segments);
     weir_free(&store->account, w);

@@ -15,7 +15,6 @@ typedef struct folder {
     log_partition *partition;
     int64_t *bases; /* of .log files, ascending */
     size_t count, capacity;
-    weir_status status;
 } folder;
 
 static bool parse_name(const char *name, int64_t *base, const char **ending) {
@@ -36,25 +35,36 @@ enum { MAY_CUT = false };
 enum { MAY_CUT = true };
 #endif
 
-/* Notes what the promise covers and removes what lies behind it. */
-static void visit_name(const char *name, void *arg) {
-    folder *found = arg;
+/* Notes a file that the promise covers, removes one that lies behind it. */
+static weir_status sort_file(folder *found, const char *name) {
     log_partition *partition = found->partition;
     const log_mark *mark = &partition->flushed;
     int64_t base;
     const char *ending;
-    if (!parse_name(name, &base, &ending)) return;
+    if (!parse_name(name, &base, &ending)) return weir_ok();
     if (mark->present && base <= mark->segment_base) {
-        if (strcmp(ending, ".log") != 0) return;
+        if (strcmp(ending, ".log") != 0) return weir_ok();
         found->bases = log_grow(partition->store, found->bases, &found->capacity, found->count, sizeof *found->bases);
         found->bases[found->count++] = base;
-        return;
+        return weir_ok();
     }
-    if (!MAY_CUT) return;
+    if (!MAY_CUT) return weir_ok();
     char path[LOG_PATH_MAX];
-    weir_status status = log_path(partition->store, path, "%s/%s", partition->folder, name);
-    if (!weir_failed(status)) status = io_remove(partition->store->files, path);
-    if (weir_failed(status) && status.code != WEIR_NOT_FOUND) found->status = status;
+    WEIR_TRY(log_path(partition->store, path, "%s/%s", partition->folder, name));
+    return io_remove(partition->store->files, path);
+}
+
+static weir_status sort_files(folder *found, bool *exists) {
+    log_partition *partition = found->partition;
+    weir_buffer names;
+    weir_buffer_init(&names, &partition->store->account, SIZE_MAX / 2);
+    weir_status status = log_folder_list(partition->store, partition->folder, &names);
+    *exists = status.code != WEIR_NOT_FOUND;
+    if (!*exists) status = weir_ok();
+    for (size_t at = 0; at < names.size && !weir_failed(status); at += strlen((char *)names.data + at) + 1)
+        status = sort_file(found, (char *)names.data + at);
+    weir_buffer_deinit(&names);
+    return status;
 }
 
 static int compare_bases(const void *a, const void *b) {
@@ -187,12 +197,9 @@ static weir_status prepare(log_partition *partition, folder *found, log_prepared
     log_store *store = partition->store;
     log_writer *writer = &partition->writer;
     size_t capacity = 0;
-    char path[LOG_PATH_MAX];
-    WEIR_TRY(log_path(store, path, "%s", partition->folder));
-    const weir_status listed = io_list(store->files, path, visit_name, found);
-    if (weir_failed(listed) && listed.code != WEIR_NOT_FOUND) return listed;
-    WEIR_TRY(found->status);
-    *writer = (log_writer){.has_folder = !weir_failed(listed), .end_offset = partition->start_offset};
+    bool exists;
+    WEIR_TRY(sort_files(found, &exists));
+    *writer = (log_writer){.has_folder = exists, .end_offset = partition->start_offset};
     if (mark->present) {
         if (found->count) qsort(found->bases, found->count, sizeof *found->bases, compare_bases);
         WEIR_TRY(note_older(partition, found, prepared, &capacity));

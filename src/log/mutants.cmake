@@ -1,0 +1,13 @@
+# The simulation again, over a log that forgets one duty: these tests pass when the simulation notices.
+if(WEIR_TESTS)
+  file(GLOB log_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/log/*.c)
+  list(FILTER log_sources EXCLUDE REGEX "_test\\.c$")
+  foreach(mutant NO_SYNC NO_TRUNCATE)
+    string(TOLOWER mutant_${mutant} name)
+    add_executable(log_${name} ${log_sources} ${CMAKE_SOURCE_DIR}/src/log/sim_test.c)
+    target_compile_definitions(log_${name} PRIVATE LOG_MUTANT_${mutant})
+    target_link_libraries(log_${name} PRIVATE weir_wire weir_io weir_base weir_io_sim weir_io_real cmocka)
+    add_test(NAME log/${name} COMMAND log_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(log/${name} PROPERTIES TIMEOUT 300)
+  endforeach()
+endif()
