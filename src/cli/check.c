@@ -21,7 +21,11 @@ typedef struct check {
 } check;
 
 static bool check_statement(check *c, weir_bytes script, sql_piece piece) {
-    const sql_plan_input input = {.script = script, .piece = piece, .catalog = c->catalog, .next_query = c->queries};
+    const sql_plan_input input = {.script = script,
+                                  .piece = piece,
+                                  .catalog = c->catalog,
+                                  .next_query = c->queries,
+                                  .next_push = c->queries};
     const sql_plan *plan = NULL;
     sql_error error = {0};
     weir_buffer_clear(&c->text);

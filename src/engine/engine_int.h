@@ -48,7 +48,7 @@ struct engine {
     uint32_t request_count;
     engine_request *commander; /* whose command is being carried out */
     engine_request *waiting_first, *waiting_last;
-    uint64_t select_count; /* so far: numbers their ids */
+    uint64_t select_count; /* pull queries so far: numbers their ids */
 
     uint64_t pending; /* calls of the bus, requests, queries, connectors and cleanups that have not ended */
     void (*closed)(void *arg);

@@ -172,6 +172,69 @@ static void rows_end_when_the_client_has_enough_or_goes(void **state) {
     node_forget(&n);
 }
 
+/* The rows of a changing table carry its keys in front, whether they are selected or not; the answer has what was
+ * selected, in that order. */
+static void a_push_query_shows_what_is_selected(void **state) {
+    (void)state;
+    node n;
+    node_begin(&n, 17);
+    tell(&n, CLICKS VIEWS "INSERT INTO clicks VALUES ('/a', 10);",
+         "ok Stream created\nok Created query with ID CTAS_VIEWS_1\nok\n");
+    node_wait_rows(&n, "CTAS_VIEWS_1", 1);
+    tell(&n, "INSERT INTO clicks VALUES ('/a', 2);", "ok\n");
+    node_wait_rows(&n, "CTAS_VIEWS_1", 2);
+    static const char *const answers[][2] = {
+        {"SELECT n FROM views EMIT CHANGES LIMIT 2;", "# N\n1\n2\nend\nok\n"},
+        {"SELECT n, bytes FROM views EMIT CHANGES LIMIT 2;", "# N, BYTES\n1, 10\n2, 12\nend\nok\n"},
+        {"SELECT bytes, page FROM views EMIT CHANGES LIMIT 2;", "# BYTES, PAGE\n10, /a\n12, /a\nend\nok\n"},
+        {"SELECT page AS p, bytes / n AS each FROM views EMIT CHANGES LIMIT 2;",
+         "# P, EACH\n/a, 10\n/a, 6\nend\nok\n"},
+        {"SELECT * FROM views EMIT CHANGES LIMIT 2;", "# PAGE, N, BYTES\n/a, 1, 10\n/a, 2, 12\nend\nok\n"},
+        {"SELECT COUNT(*) AS many FROM clicks GROUP BY page EMIT CHANGES LIMIT 1;", "# MANY\n2\nend\nok\n"},
+        {"SELECT bytes + 1 AS more, COUNT(*) AS many FROM clicks WHERE bytes = 2 GROUP BY bytes EMIT CHANGES LIMIT 1;",
+         "# MORE, MANY\n3, 1\nend\nok\n"},
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) tell(&n, answers[i][0], answers[i][1]);
+    node_end(&n);
+}
+
+/* What one push query repartitions is no other's, and goes with it. */
+static void grouped_push_queries_leave_nothing(void **state) {
+    (void)state;
+    static const char grouped[] = "SELECT bytes, COUNT(*) AS n FROM clicks GROUP BY bytes EMIT CHANGES;";
+    node n;
+    node_begin(&n, 18);
+    tell(&n,
+         CLICKS "INSERT INTO clicks VALUES ('/a', 1); INSERT INTO clicks VALUES ('/b', 2);"
+                "INSERT INTO clicks VALUES ('/c', 3);",
+         "ok Stream created\nok\nok\nok\n");
+    script s[2];
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 2; i++) {
+            script_begin(&s[i], &n, grouped);
+            s[i].rows_wanted = 3 + (round == 2); /* in the last round they do not end by themselves */
+        }
+        node_for_ms(&n, 2000);
+        assert_int_equal(node_topics(&n, "repartition"), round == 2 ? 2 : 0);
+        for (int i = 0; i < 2; i++) {
+            if (round == 2) engine_request_cancel(s[i].request);
+            script_wait(&s[i]);
+            assert_int_equal(s[i].rows, 3); /* each group once, at 1 */
+            assert_null(strstr(weir_buffer_text(&s[i].transcript), ", 2\n"));
+            script_deinit(&s[i]);
+        }
+        assert_int_equal(node_topics(&n, "repartition"), 0);
+    }
+    /* After a crash the topic of a query that did not end is there still, but is nobody's. */
+    script_begin(&s[0], &n, grouped);
+    node_for_ms(&n, 2000);
+    node_crash(&n, IO_SIM_KILL);
+    script_deinit(&s[0]);
+    tell(&n, "SELECT bytes, COUNT(*) AS n FROM clicks WHERE bytes = 2 GROUP BY bytes EMIT CHANGES LIMIT 1;",
+         "# BYTES, N\n2, 1\nend\nok\n");
+    node_end(&n);
+}
+
 /* ---- restart ---- */
 
 static void a_restart_runs_the_same_queries_and_counts_on(void **state) {
@@ -564,6 +627,8 @@ int main(void) {
         cmocka_unit_test(properties_hold_for_the_request),
         cmocka_unit_test(an_error_ends_the_script_and_what_was_before_stays),
         cmocka_unit_test(rows_end_when_the_client_has_enough_or_goes),
+        cmocka_unit_test(a_push_query_shows_what_is_selected),
+        cmocka_unit_test(grouped_push_queries_leave_nothing),
         cmocka_unit_test(a_restart_runs_the_same_queries_and_counts_on),
         cmocka_unit_test(a_pull_query_waits_for_its_table),
         cmocka_unit_test(a_record_that_cannot_be_read_stops_the_start),

@@ -1,10 +1,13 @@
 /* SELECT. A push query is a flow query of its own without group or changelog, whose batches go to the request until
- * LIMIT, the client or the engine ends it. A pull query reads the store of the query that made the table: key by key
+ * LIMIT, the client or the engine ends it; then what it repartitioned is deleted. (Its id is drawn at random, so that
+ * what a crash leaves is read by nobody.) A pull query reads the store of the query that made the table: key by key
  * when WHERE names keys, else all of it; the batches are filtered and projected on the task's lane.
  *
  * A push query's tasks run on lanes of their own, so `lock` guards what on_batch touches: the LIMIT, the columns, and
  * the request's own on_batch, which is thus never called twice at a time. */
 #include "engine/engine_int.h"
+
+#include "base/trace.h"
 
 #include <pthread.h>
 
@@ -21,8 +24,8 @@ struct engine_select {
     weir_error error; /* of on_batch */
     data_vector **columns;
 
-    flow_topology topology; /* push */
-    flow_query *flow;
+    flow_query *flow; /* push */
+    const flow_node *left_over; /* what it leaves is deleted as far as this node; NULL = all is */
 
     engine_query *query; /* pull: waits for it, or reads it */
     bool is_waiting, is_reading;
@@ -126,6 +129,27 @@ static bool push_may_go_on(void *arg) {
     return !rows->may_go_on || rows->may_go_on(rows->arg);
 }
 
+static void delete_left_over(engine_select *select);
+
+static void left_over_deleted(void *arg, weir_status status) {
+    engine_select *select = arg;
+    if (weir_failed(status) && status.code != WEIR_NOT_FOUND) /* a source of one partition needs none */
+        weir_trace(WEIR_WARN, "engine", "topic %s stays: %s", select->left_over->repartition.topic.name, status.text);
+    select->left_over = select->left_over->input;
+    delete_left_over(select);
+}
+
+static void delete_left_over(engine_select *select) {
+    engine *self = select->engine;
+    while (select->left_over && select->left_over->kind != FLOW_REPARTITION)
+        select->left_over = select->left_over->input;
+    if (select->left_over)
+        self->bus->vtable->topic_delete(self->bus, self->owner, select->left_over->repartition.topic.name,
+                                        left_over_deleted, select);
+    else
+        end_select(select, weir_error_status(&select->end));
+}
+
 static void push_state(void *arg, flow_query *flow, flow_state state) {
     engine_select *select = arg;
     if (state != FLOW_STOPPED && state != FLOW_FAILED) return;
@@ -133,24 +157,22 @@ static void push_state(void *arg, flow_query *flow, flow_state state) {
     flow_query_stats_get(flow, &stats);
     flow_query_free(flow);
     select->flow = NULL;
-    end_select(select, state == FLOW_FAILED ? weir_error_status(&stats.last_error) : weir_ok());
+    weir_error_set(&select->end, state == FLOW_FAILED ? weir_error_status(&stats.last_error) : weir_ok());
+    select->left_over = select->request->plan->topology->root;
+    delete_left_over(select);
 }
 
 void engine_push_run(engine_request *request) {
     engine *self = request->engine;
     const sql_plan *plan = request->plan;
-    const char *id = weir_arena_format(&request->statement, "transient_%s_%llu", plan->name,
-                                       (unsigned long long)++self->select_count);
-    engine_select *select = create(request, id, id);
-    select->topology = *plan->topology; /* under an id that no other push query has */
-    select->topology.query_id = id;
+    engine_select *select = create(request, plan->topology->query_id, plan->topology->query_id);
     if (select->left == 0) {
         end_soon(select, weir_ok());
         return;
     }
     const flow_query_events events = {
         .on_state = push_state, .on_batch = push_batch, .may_go_on = push_may_go_on, .arg = select};
-    select->flow = flow_query_start(&self->flow, &select->topology, &events);
+    select->flow = flow_query_start(&self->flow, plan->topology, &events);
 }
 
 bool engine_push_at(const engine *self, size_t index, engine_query_info *info) {
@@ -164,7 +186,7 @@ bool engine_push_at(const engine *self, size_t index, engine_query_info *info) {
                                 .sink = "",
                                 .sink_topic = "",
                                 .kind = "PUSH",
-                                .topology = &select->topology};
+                                .topology = select->request->plan->topology};
     flow_query_stats_get(select->flow, &info->stats);
     return true;
 }

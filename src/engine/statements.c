@@ -202,7 +202,8 @@ static bool plan_statement(engine_request *request) {
                                   .catalog = request->engine->catalog,
                                   .properties = request->properties,
                                   .property_count = request->property_count,
-                                  .next_query = (uint64_t)request->engine->command_end};
+                                  .next_query = (uint64_t)request->engine->command_end,
+                                  .next_push = io_random_u64(request->engine->world->random) >> 1};
     return sql_plan_make(&request->statement, &input, &request->plan, &request->error);
 }
 

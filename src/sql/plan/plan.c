@@ -188,7 +188,7 @@ static bool plan_push(planner *p) {
         !sql_session_from_earliest(&p->a, &from_earliest))
         return false;
     const char *id = weir_arena_format(p->a.arena, "transient_%s_%llu", checked->source->name,
-                                       (unsigned long long)p->input->next_query);
+                                       (unsigned long long)p->input->next_push);
     data_column *columns = weir_arena_array(p->a.arena, data_column, checked->shown_count);
     for (uint32_t i = 0; i < checked->shown_count; i++) {
         columns[i] = checked->schema->columns[checked->shown[i]];

@@ -86,6 +86,7 @@ typedef struct sql_plan_input {
     const weir_setting *properties; /* of the session, after the server's: the last of a name wins */
     size_t property_count;
     uint64_t next_query; /* number for the id of a query this statement starts */
+    uint64_t next_push;  /* the same if it is a push query: one that no query had before, in no run of the server */
 } sql_plan_input;
 
 /* Parses, checks and plans one statement. false: `error`. The arena's maximum is SQL_PLAN_ARENA_BYTES or more. */

@@ -126,7 +126,8 @@ static void run_script(node *n, weir_bytes script, weir_buffer *shown) {
                                       .catalog = n->catalog,
                                       .properties = n->settings,
                                       .property_count = n->setting_count,
-                                      .next_query = n->next_query};
+                                      .next_query = n->next_query,
+                                      .next_push = n->next_query};
         const bool right = sql_plan_make(&arena, &input, &plan, &error);
         assert_int_equal(right, error.code == WEIR_OK);
         assert_int_equal(right, plan != NULL);
