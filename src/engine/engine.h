@@ -76,7 +76,8 @@ typedef struct engine_request_events {
 
 /* Runs `text`. Listing statements (SHOW, DESCRIBE, EXPLAIN) change nothing here: their answer carries the plan, and the
  * door renders it from the accessors below. `rows` may be NULL: then a SELECT is INVALID here. Properties override the
- * engine's for this request. Everything given is copied. */
+ * engine's for this request. `file_name` (or NULL) is where the text is from: the sentences of mistakes begin with it.
+ * Everything given is copied. */
 engine_request *engine_execute(engine *engine, const char *text, const char *file_name, const weir_setting *properties,
                                size_t property_count, const engine_request_events *events,
                                const engine_row_events *rows);

@@ -26,6 +26,7 @@ static void a_table_is_made_filled_and_read(void **state) {
     node_wait_rows(&n, "CTAS_VIEWS_1", 3);
     tell(&n, "SELECT * FROM views WHERE page = '/a';", "# PAGE, N, BYTES\n/a, 2, 12\nend\nok\n");
     tell(&n, "SELECT n, page FROM views WHERE page IN ('/b', '/none', '/a');", "# N, PAGE\n1, /b\n2, /a\nend\nok\n");
+    tell(&n, "SELECT n FROM views WHERE page IN ('/a', '/a', '/b', '/a');", "# N\n2\n1\nend\nok\n");
     tell(&n, "SELECT page FROM views WHERE bytes > 6;", "# PAGE\n/a\nend\nok\n");
     tell(&n, "SELECT page FROM views WHERE page = '/none';", "# PAGE\nend\nok\n");
     tell(&n, "SELECT page, bytes FROM clicks WHERE page = '/a' EMIT CHANGES LIMIT 2;",
@@ -37,6 +38,12 @@ static void a_table_is_made_filled_and_read(void **state) {
     assert_string_equal(info.kind, "PERSISTENT");
     assert_int_equal(info.stats.groups, 2);
     assert_false(engine_query_at(n.engine, 1, &info)); /* the push query has gone */
+    node_for_ms(&n, 3000);
+    assert_true(engine_query_find(n.engine, "CTAS_VIEWS_1", &info));
+    assert_true(info.rows_per_second > 0.5 && info.rows_per_second <= 1.0);
+    node_for_ms(&n, 3000);
+    assert_true(engine_query_find(n.engine, "CTAS_VIEWS_1", &info));
+    assert_true(info.rows_per_second == 0);
     node_end(&n);
 }
 
@@ -114,6 +121,13 @@ static void an_error_ends_the_script_and_what_was_before_stays(void **state) {
     const char *told = weir_buffer_text(&s.transcript);
     assert_ptr_equal(strstr(told, "ok Stream created\nINVALID "), told);
     assert_non_null(strstr(told, "NOTHING"));
+    script_deinit(&s);
+    const engine_request_events events = {script_answer, script_done, &s};
+    s = (script){.node = &n};
+    weir_buffer_init(&s.transcript, &n.account, NODE_TRANSCRIPT_MAX);
+    engine_execute(n.engine, "\n  DROP STREAM clics;", "my.sql", NULL, 0, &events, NULL);
+    script_wait(&s);
+    assert_string_equal(weir_buffer_text(&s.transcript), "NOT_FOUND my.sql:2:15: Stream CLICS does not exist\n");
     script_deinit(&s);
     assert_non_null(sql_catalog_source(engine_catalog(n.engine), "CLICKS"));
     assert_null(sql_catalog_source(engine_catalog(n.engine), "VIEWS"));

@@ -207,6 +207,13 @@ static bool plan_statement(engine_request *request) {
     return sql_plan_make(&request->statement, &input, &request->plan, &request->error);
 }
 
+/* As a status; whoever has the text of the script prints request->error with the line and a caret. */
+static weir_status mistake(const engine_request *request) {
+    const sql_error *error = &request->error;
+    if (!request->file_name) return weir_fail(error->code, "%s", error->message);
+    return weir_fail(error->code, "%s:%u:%u: %s", request->file_name, error->line, error->column, error->message);
+}
+
 static void step_run(io_job *job) {
     engine_request *request = io_owner(job, engine_request, step);
     if (request->failure.code != WEIR_OK) {
@@ -225,7 +232,7 @@ static void step_run(io_job *job) {
     if (plan_statement(request))
         runners[request->plan->kind](request);
     else
-        engine_statement_answer(request, weir_fail(request->error.code, "%s", request->error.message));
+        engine_statement_answer(request, mistake(request));
 }
 
 /* ---- the public side --------------------------------------------------------------------------------------------- */
