@@ -34,5 +34,5 @@ weir_module(server USES engine sql/plan broker http data guard io base SOURCES $
 if(TARGET weir_server AND TARGET weir_engine AND TARGET weir_bus_embedded)
   file(GLOB cli_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cli/*.c)
   add_executable(weir ${cli_sources})
-  target_link_libraries(weir PRIVATE weir_server weir_engine weir_bus_embedded weir_io_real curl edit jansson)
+  target_link_libraries(weir PRIVATE weir_server weir_engine weir_bus_embedded weir_io_real curl edit jansson rdkafka)
 endif()

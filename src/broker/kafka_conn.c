@@ -212,7 +212,9 @@ static void request_run(kafka_request *request) {
     void *message = weir_arena_try(&request->arena, wire_messages[request->api->request].body->size);
     weir_status decoded = weir_fail(WEIR_NO_MEMORY, "no memory for a request");
     if (message)
-        decoded = wire_decode((wire_message_id)request->api->request, request->version, body, &request->arena, message);
+        /* Bytes behind the last field are ignored, as Kafka does: librdkafka 2.0 sends some. */
+        decoded = wire_decode_front((wire_message_id)request->api->request, request->version, &body, &request->arena,
+                                    message);
     if (!weir_failed(decoded) && handler(request, message)) return;
     conn_close(conn, weir_failed(decoded) ? decoded.text : "no memory for a request");
     kafka_respond_nothing(request);

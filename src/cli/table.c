@@ -96,8 +96,7 @@ void cli_table_end(cli_table *table) {
 
 /* ---- entities ---------------------------------------------------------------------------------------------------- */
 
-/* A list of objects: the members of the first one are the columns. */
-static void print_objects(weir_account *account, const json_t *objects, FILE *target) {
+void cli_table_objects(weir_account *account, const json_t *objects, FILE *target) {
     json_t *names = json_array();
     const char *name;
     json_t *value, *object;
@@ -123,7 +122,7 @@ static void print_list(weir_account *account, const char *name, const json_t *li
         return;
     }
     if (json_is_object(json_array_get(list, 0))) {
-        print_objects(account, list, target);
+        cli_table_objects(account, list, target);
         return;
     }
     size_t index;

@@ -18,6 +18,9 @@ void cli_table_row(cli_table *table, json_t *values);
 void cli_table_flush(cli_table *table);
 void cli_table_end(cli_table *table); /* flushes and frees */
 
+/* A list of objects: the members of the first one are the columns. */
+void cli_table_objects(weir_account *account, const json_t *objects, FILE *target);
+
 /* One entity of an answer to POST /ksql as a person reads it. */
 void cli_entity_print(weir_account *account, const json_t *entity, FILE *target);
 
