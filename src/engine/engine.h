@@ -62,7 +62,7 @@ typedef struct engine_row_events { /* where rows of a SELECT go; may be called o
     bool (*on_batch)(void *arg, const data_batch *batch);
     /* On the owner lane, last: the rows have ended (LIMIT, end of a pull query, TERMINATE) or the query failed. */
     void (*on_end)(void *arg, weir_status status);
-    /* Of a push query, asked on its tasks' lanes before they take more rows; false parks them until
+    /* Of a push query or PRINT, asked on its lanes before they take more rows; false parks them until
      * engine_request_wake(): the client has enough for now. NULL = always. */
     bool (*may_go_on)(void *arg);
     void *arg;

@@ -16,6 +16,7 @@ typedef struct engine_query engine_query;
 typedef struct engine_connector engine_connector;
 typedef struct engine_select engine_select;
 typedef struct engine_cleanup engine_cleanup;
+typedef struct engine_print engine_print;
 
 struct engine {
     weir_account account;
@@ -177,6 +178,7 @@ struct engine_request {
     bus_commit *commit;
     io_job committed;
     engine_select *select;
+    engine_print *print;
 };
 
 void engine_request_go(engine_request *request); /* has the step run soon */
@@ -190,6 +192,12 @@ void engine_command_release_turn(engine_request *request);
 /* ---- values.c ---------------------------------------------------------------------------------------------------- */
 
 void engine_values_run(engine_request *request); /* INSERT INTO ... VALUES */
+
+/* ---- print.c -------------------------------------------------------------------------------------------------------
+ */
+
+void engine_print_run(engine_request *request);
+void engine_print_wake(engine_print *print); /* also to notice that the request was cancelled */
 
 /* ---- selects.c: push and pull queries ---------------------------------------------------------------------------- */
 

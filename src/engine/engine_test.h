@@ -42,6 +42,7 @@ typedef struct script { /* one request and its transcript */
     weir_buffer transcript;
     bool is_done;
     weir_error status;
+    bool is_full;               /* the client takes nothing for now */
     uint32_t rows, rows_wanted; /* wanted > 0: the client ends the query after so many */
     char query_id[128];
     int64_t sequence;
@@ -216,6 +217,10 @@ static bool script_batch(void *arg, const data_batch *batch) {
     return true;
 }
 
+static bool script_may_go_on(void *arg) {
+    return !((script *)arg)->is_full;
+}
+
 static void script_end(void *arg, weir_status status) {
     script *s = arg;
     weir_buffer_format(&s->transcript, weir_failed(status) ? "end %s %s\n" : "end\n", weir_code_name(status.code),
@@ -245,8 +250,11 @@ static inline void script_begin(script *s, node *n, const char *text) {
     *s = (script){.node = n, .sequence = -1};
     weir_buffer_init(&s->transcript, &n->account, NODE_TRANSCRIPT_MAX);
     const engine_request_events events = {script_answer, script_done, s};
-    const engine_row_events rows = {
-        .on_schema = script_schema, .on_batch = script_batch, .on_end = script_end, .arg = s};
+    const engine_row_events rows = {.on_schema = script_schema,
+                                    .on_batch = script_batch,
+                                    .on_end = script_end,
+                                    .may_go_on = script_may_go_on,
+                                    .arg = s};
     s->request = engine_execute(n->engine, text, NULL, NULL, 0, &events, &rows);
 }
 static inline void script_deinit(script *s) {

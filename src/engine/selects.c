@@ -24,7 +24,7 @@ struct engine_select {
     weir_error error; /* of on_batch */
     data_vector **columns;
 
-    flow_query *flow; /* push */
+    flow_query *flow;           /* push */
     const flow_node *left_over; /* what it leaves is deleted as far as this node; NULL = all is */
 
     engine_query *query; /* pull: waits for it, or reads it */

@@ -143,24 +143,19 @@ static void run_listing(engine_request *request) {
     engine_statement_answer(request, weir_ok());
 }
 
-static void run_print(engine_request *request) {
-    engine_statement_answer(request, weir_fail(WEIR_UNSUPPORTED,
-                                               "PRINT is not supported by this version of weir; read topic "
-                                               "%s with any Kafka client, or SELECT from a stream over it",
-                                               request->plan->name));
-}
-
-static void run_select(engine_request *request) {
-    const char *kind = request->plan->kind == SQL_PLAN_PUSH ? "a push query" : "a pull query";
+static void run_rows(engine_request *request) {
+    const sql_plan_kind kind = request->plan->kind;
     if (!request->has_rows)
         engine_statement_answer(request, weir_fail(WEIR_INVALID,
-                                                   "SELECT is %s: its rows cannot be answered here; use the "
+                                                   "%s answers with rows, which cannot be taken here; use the "
                                                    "/query endpoint",
-                                                   kind));
-    else if (request->plan->kind == SQL_PLAN_PUSH)
+                                                   kind == SQL_PLAN_PRINT ? "PRINT" : "SELECT"));
+    else if (kind == SQL_PLAN_PUSH)
         engine_push_run(request);
-    else
+    else if (kind == SQL_PLAN_PULL)
         engine_pull_run(request);
+    else
+        engine_print_run(request);
 }
 
 static void run_command(engine_request *request) {
@@ -176,9 +171,9 @@ static void (*const runners[SQL_PLAN_KIND_COUNT])(engine_request *request) = {
     [SQL_PLAN_CREATE_CONNECTOR] = run_command,
     [SQL_PLAN_DROP_CONNECTOR] = run_command,
     [SQL_PLAN_INSERT_VALUES] = engine_values_run,
-    [SQL_PLAN_PUSH] = run_select,
-    [SQL_PLAN_PULL] = run_select,
-    [SQL_PLAN_PRINT] = run_print,
+    [SQL_PLAN_PUSH] = run_rows,
+    [SQL_PLAN_PULL] = run_rows,
+    [SQL_PLAN_PRINT] = run_rows,
     [SQL_PLAN_SET] = run_set,
     [SQL_PLAN_UNSET] = run_unset,
     [SQL_PLAN_SHOW] = run_listing,
@@ -287,6 +282,7 @@ engine_request *engine_execute(engine *self, const char *text, const char *file_
 void engine_request_cancel(engine_request *request) {
     request->is_cancelled = true;
     if (request->select) engine_select_cancel(request->select);
+    if (request->print) engine_print_wake(request->print);
     if (!request->is_waiting) return;
     stop_waiting(request);
     engine_request_go(request);
@@ -294,6 +290,7 @@ void engine_request_cancel(engine_request *request) {
 
 void engine_request_wake(engine_request *request) {
     if (request->select) engine_select_wake(request->select);
+    if (request->print) engine_print_wake(request->print);
 }
 
 void engine_request_cancel_all(engine *self) {
