@@ -29,6 +29,8 @@ typedef struct node {
     server *server;
     io_job begin, stop;
     char state_directory[STATE_PATH_MAX];
+    weir_setting broker_properties[CLI_PROPERTIES_MAX], engine_properties[CLI_PROPERTIES_MAX];
+    size_t broker_property_count, engine_property_count;
     io_address kafka[CLI_LISTENERS_MAX];
     io_address http;
     bool broker_ready, engine_stopped, stopping;
@@ -133,9 +135,27 @@ static void broker_ready(void *arg, weir_status status) {
                                   .bus = n->bus,
                                   .owner = n->lane,
                                   .state_directory = n->state_directory,
-                                  .properties = n->settings->properties,
-                                  .property_count = n->settings->property_count};
+                                  .properties = n->engine_properties,
+                                  .property_count = n->engine_property_count};
     n->engine = engine_open(&config, engine_ready, n);
+}
+
+/* ksqlDB's names, and those of Kafka Streams and consumers that a session may set; all others are the broker's. */
+static bool is_engine_property(const char *name) {
+    static const char *const names[] = {"auto.offset.reset", "cache.max.bytes.buffering", "commit.interval.ms",
+                                        "num.stream.threads", "processing.guarantee"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) return true;
+    }
+    return strncmp(name, "ksql.", 5) == 0;
+}
+
+static void sort_properties(node *n) {
+    for (size_t i = 0; i < n->settings->property_count; i++) {
+        const weir_setting *property = &n->settings->properties[i];
+        if (is_engine_property(property->name)) n->engine_properties[n->engine_property_count++] = *property;
+        else n->broker_properties[n->broker_property_count++] = *property;
+    }
 }
 
 static weir_status check_exposure(const cli_settings *settings) {
@@ -161,7 +181,7 @@ static weir_status open_node(node *n) {
     WEIR_TRY(io_real_on_signal(n->real, SIGINT, n->lane, &n->stop));
     log_start_report report;
     const broker_config config = {.world = n->world, .lane = n->lane, .directory = n->settings->data,
-                                  .properties = n->settings->properties, .property_count = n->settings->property_count,
+                                  .properties = n->broker_properties, .property_count = n->broker_property_count,
                                   .ready = broker_ready, .arg = n};
     WEIR_TRY(broker_open(&n->broker, &config, &report));
     weir_trace(WEIR_INFO, "server", "data folder %s, cluster %s, %s start, %llu groups replayed in %lld us",
@@ -199,6 +219,7 @@ int cli_server(int argc, char **argv) {
         weir_trace_set_level(settings.verbose ? WEIR_DEBUG : WEIR_WARN);
         snprintf(n.state_directory, sizeof n.state_directory, "%s/state", settings.data);
         n.settings = &settings;
+        sort_properties(&n);
         status = open_node(&n);
         if (weir_failed(status)) n.status = cli_fail("server", status);
         else io_real_run(n.real);

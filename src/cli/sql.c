@@ -30,6 +30,7 @@ typedef struct session {
     weir_account account;
     weir_buffer received;  /* of the current response, not yet printed */
     bool streaming;        /* rows are printed line by line */
+    bool plain;            /* the lines of PRINT: shown as they are */
     bool failed;           /* the statement was refused */
     cli_table *table;      /* of the rows being printed */
     json_t *properties;    /* what SET has set; goes along with every statement */
@@ -44,7 +45,8 @@ static void print_error(session *s, const json_t *answer) {
 }
 
 static void print_row_line(session *s, const char *line, size_t size) {
-    if (s->json) {
+    const bool is_error = s->plain && size > 2 && memcmp(line, "{\"@", 3) == 0;
+    if (s->json || (s->plain && !is_error)) {
         printf("%.*s\n", (int)size, line);
         return;
     }
@@ -102,10 +104,10 @@ static void print_entities(session *s) {
 
 /* ---- sending ----------------------------------------------------------------------------------------------------- */
 
-static bool is_query(weir_bytes text) {
-    static const char word[] = "SELECT";
-    if (text.size < sizeof word) return false;
-    for (size_t i = 0; i < sizeof word - 1; i++) {
+static bool begins_with(weir_bytes text, const char *word) {
+    const size_t size = strlen(word);
+    if (text.size <= size) return false;
+    for (size_t i = 0; i < size; i++) {
         if (toupper(text.data[i]) != word[i]) return false;
     }
     return true;
@@ -172,7 +174,9 @@ static bool run_here(session *s, weir_bytes script, sql_piece piece) {
 
 static int run_statement(session *s, weir_bytes script, sql_piece piece) {
     if (run_here(s, script, piece)) return 0;
-    s->streaming = is_query((weir_bytes){script.data + piece.offset, piece.size});
+    const weir_bytes statement = {script.data + piece.offset, piece.size};
+    s->plain = begins_with(statement, "PRINT");
+    s->streaming = s->plain || begins_with(statement, "SELECT");
     s->failed = false;
     weir_buffer_clear(&s->received);
     json_t *string = padded(s, script, piece);
@@ -181,11 +185,12 @@ static int run_statement(session *s, weir_bytes script, sql_piece piece) {
         return 1;
     }
     json_t *body = json_object();
-    json_object_set_new(body, s->streaming ? "sql" : "ksql", string);
-    json_object_set(body, s->streaming ? "properties" : "streamsProperties", s->properties);
+    const bool is_select = s->streaming && !s->plain;
+    json_object_set_new(body, is_select ? "sql" : "ksql", string);
+    json_object_set(body, is_select ? "properties" : "streamsProperties", s->properties);
     if (s->file_name) json_object_set_new(body, "fileName", json_string(s->file_name));
     char *text = json_dumps(body, JSON_COMPACT);
-    const int status = post(s, s->streaming ? "/query-stream" : "/ksql", text);
+    const int status = post(s, is_select ? "/query-stream" : s->plain ? "/query" : "/ksql", text);
     if (status == 0 && s->streaming && s->received.size)
         print_row_line(s, (const char *)s->received.data, s->received.size);
     if (status == 0 && !s->streaming) print_entities(s);

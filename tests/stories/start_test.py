@@ -16,6 +16,7 @@ import sys
 import tempfile
 import urllib.request
 
+ANY_PORTS = ["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
 failures = []
 
 
@@ -36,9 +37,9 @@ class Weir:
         good = run.returncode == status and len(lines) == 1 and all(word in lines[0] for word in words)
         check(what, good, f"status {run.returncode}, {run.stderr!r}")
 
-    def serve(self, data):
-        process = subprocess.Popen([self.program, "server", "--data", data, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"],
-                                   cwd=self.folder, stdout=subprocess.PIPE, text=True)
+    def serve(self, data, *more):
+        process = subprocess.Popen([self.program, "server", "--data", data, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0",
+                                    *more], cwd=self.folder, stdout=subprocess.PIPE, text=True)
         ports = re.match(r"ready kafka=\S+:(\d+) http=\S+:(\d+)", process.stdout.readline())
         return process, int(ports.group(1)), int(ports.group(2))
 
@@ -106,6 +107,11 @@ def option_cases(weir):
     weir.fails("exposed without --insecure", ["server", "--kafka", "0.0.0.0:0"], "--insecure")
     weir.fails("a memory size that is none", ["server", "--memory", "lots"], "lots", "size", status=2)
     weir.fails("no server to talk to", ["sql", "--server", "http://127.0.0.1:9", "-e", "SHOW STREAMS;"], "127.0.0.1:9", "weir server")
+    weir.fails("a property nobody has", ["server", "--data", "p", *ANY_PORTS, "--set", "num.partition=3"],
+               "num.partitions")
+    process, _, http = weir.serve("with-properties", "--set", "ksql.streams.auto.offset.reset=earliest",
+                                  "--set", "num.partitions=3")
+    check("properties of the broker and of SQL", process.poll() is None and is_alive(http) and stop(process) == 0)
     run = subprocess.run([weir.program, "frobnicate"], capture_output=True, text=True)
     check("an unknown command", run.returncode == 2 and "frobnicate" in run.stderr)
     run = subprocess.run([weir.program, "version", "--json"], capture_output=True, text=True)
