@@ -30,7 +30,7 @@ typedef struct session {
     weir_account account;
     weir_buffer received;  /* of the current response, not yet printed */
     bool streaming;        /* rows are printed line by line */
-    bool plain;            /* the lines of PRINT: shown as they are */
+    bool plain;            /* PRINT: the one column's lines without a table */
     bool failed;           /* the statement was refused */
     cli_table *table;      /* of the rows being printed */
     json_t *properties;    /* what SET has set; goes along with every statement */
@@ -45,16 +45,17 @@ static void print_error(session *s, const json_t *answer) {
 }
 
 static void print_row_line(session *s, const char *line, size_t size) {
-    const bool is_error = s->plain && size > 2 && memcmp(line, "{\"@", 3) == 0;
-    if (s->json || (s->plain && !is_error)) {
+    if (s->json) {
         printf("%.*s\n", (int)size, line);
         return;
     }
     json_t *value = json_loadb(line, size, JSON_DECODE_ANY, NULL);
-    if (json_is_array(value)) {
+    if (json_is_array(value) && s->plain) {
+        printf("%s\n", json_string_value(json_array_get(value, 0)));
+    } else if (json_is_array(value)) {
         if (s->table) cli_table_row(s->table, value);
     } else if (json_is_object(value) && json_object_get(value, "columnNames")) {
-        s->table = cli_table_begin(&s->account, json_object_get(value, "columnNames"), stdout);
+        if (!s->plain) s->table = cli_table_begin(&s->account, json_object_get(value, "columnNames"), stdout);
     } else if (json_is_object(value) && json_object_get(value, "message")) {
         if (json_object_get(value, "error_code")) print_error(s, value);
         else printf("%s\n", json_string_value(json_object_get(value, "message")));
@@ -185,12 +186,11 @@ static int run_statement(session *s, weir_bytes script, sql_piece piece) {
         return 1;
     }
     json_t *body = json_object();
-    const bool is_select = s->streaming && !s->plain;
-    json_object_set_new(body, is_select ? "sql" : "ksql", string);
-    json_object_set(body, is_select ? "properties" : "streamsProperties", s->properties);
+    json_object_set_new(body, s->streaming ? "sql" : "ksql", string);
+    json_object_set(body, s->streaming ? "properties" : "streamsProperties", s->properties);
     if (s->file_name) json_object_set_new(body, "fileName", json_string(s->file_name));
     char *text = json_dumps(body, JSON_COMPACT);
-    const int status = post(s, is_select ? "/query-stream" : s->plain ? "/query" : "/ksql", text);
+    const int status = post(s, s->streaming ? "/query-stream" : "/ksql", text);
     if (status == 0 && s->streaming && s->received.size)
         print_row_line(s, (const char *)s->received.data, s->received.size);
     if (status == 0 && !s->streaming) print_entities(s);
