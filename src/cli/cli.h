@@ -12,6 +12,8 @@ int cli_sql(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_topic(int argc, char **argv);
 int cli_group(int argc, char **argv);
+int cli_records(int argc, char **argv);
+int cli_completion(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* "weir <command>: <sentence>" on standard error; returns 1. */

@@ -13,6 +13,8 @@ static const struct {
     {"check", cli_check, "check a script and print its plan; runs nothing"},
     {"topic", cli_topic, "topics of weir or any Kafka: list, make, change, delete"},
     {"group", cli_group, "consumer groups: who reads what, how far behind, set back"},
+    {"record", cli_records, "records: write, read, search, export, replay"},
+    {"completion", cli_completion, "print a script that completes commands in bash"},
     {"version", cli_version, "print the version (--json for programs)"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -20,7 +22,7 @@ enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 static void print_help(FILE *target) {
     fprintf(target,
             "weir - collects, cleans and computes data streams in one process\n\nUsage: weir COMMAND [OPTION...]\n\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++) fprintf(target, "  %-9s %s\n", commands[i].name, commands[i].about);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) fprintf(target, "  %-10s %s\n", commands[i].name, commands[i].about);
     fprintf(target, "\nweir COMMAND --help explains a command.\n");
 }
 
