@@ -236,6 +236,8 @@ typedef struct broker_atomic_batch {
     broker_target target;
     uint8_t *bytes;              /* one whole record batch, made by the caller, checksum right; until done() */
     size_t size;
+    bool has_expected;           /* of the first batch for a partition: INVALID_PRODUCER_EPOCH, and nothing is done, */
+    int64_t expected_offset;     /* unless it would get this offset */
     int64_t base_offset;         /* out */
     int64_t end_offset;          /* out */
 } broker_atomic_batch;

@@ -45,6 +45,7 @@ broker_error broker_error_of(weir_status status) {
     case WEIR_CORRUPT: return BROKER_CORRUPT_MESSAGE;
     case WEIR_IO:
     case WEIR_DISK_FULL: return BROKER_KAFKA_STORAGE_ERROR;
+    case WEIR_FENCED: return BROKER_INVALID_PRODUCER_EPOCH;
     case WEIR_UNSUPPORTED: return BROKER_UNSUPPORTED_FOR_MESSAGE_FORMAT;
     case WEIR_BUSY:
     case WEIR_FULL:

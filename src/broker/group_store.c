@@ -446,7 +446,11 @@ static broker_error atomic_resolve(broker_node *broker, broker_atomic *atomic, g
         if (!broker_may(broker, atomic->principal, GUARD_WRITE, GUARD_TOPIC, name))
             return BROKER_TOPIC_AUTHORIZATION_FAILED;
         if (error != BROKER_NONE) return error;
-        atomic->log_batches[i] = (log_batch){.partition = log, .bytes = batch->bytes, .size = batch->size};
+        atomic->log_batches[i] = (log_batch){.partition = log,
+                                              .bytes = batch->bytes,
+                                              .size = batch->size,
+                                              .has_expected = batch->has_expected,
+                                              .expected_offset = batch->expected_offset};
         bytes += batch->size;
     }
     atomic->message[0] = 0;

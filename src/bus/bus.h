@@ -85,6 +85,10 @@ typedef struct bus_vtable {
      * when the commit has reached its size limit: the caller commits now and adds again. */
     weir_status (*commit_add)(bus_commit *commit, const char *topic, int32_t partition, const bus_row *row);
     weir_status (*commit_offset)(bus_commit *commit, const char *topic, int32_t partition, int64_t next_offset);
+    /* Makes the commit conditional: it fails with FENCED unless the partition, to which it has records, ends at
+     * `end_offset` when its turn comes. So whoever writes a partition alone may have several commits under way, whose
+     * turns come in the order of the sends: what follows a failed one fails as well. */
+    void (*commit_expect)(bus_commit *commit, const char *topic, int32_t partition, int64_t end_offset);
     size_t (*commit_bytes)(const bus_commit *commit);
     /* Sends it. `done` is posted when it is durable or failed; until then the commit may not be touched. */
     void (*commit_send)(bus_commit *commit, io_job *done);

@@ -300,6 +300,41 @@ static void bus_story_commits(bus_story *story) {
     vtable->commit_free(commit);
 }
 
+/* ---- several commits under way: what follows a failed one that it expects fails too ---- */
+
+static bus_commit *bus_story_expecting(bus_story *story, const char *other_topic, int64_t end_offset) {
+    const bus_vtable *vtable = story->bus->vtable;
+    bus_commit *commit = vtable->commit_begin(story->bus, story->lane, NULL);
+    const bus_row row = bus_story_row("k", "v", 1);
+    assert_int_equal(vtable->commit_add(commit, "expects", 0, &row).code, WEIR_OK);
+    if (other_topic) assert_int_equal(vtable->commit_add(commit, other_topic, 0, &row).code, WEIR_OK);
+    vtable->commit_expect(commit, "expects", 0, end_offset);
+    return commit;
+}
+
+static void bus_story_expects(bus_story *story) {
+    enum { SENT = 5 };
+    static const char *const other_topics[SENT] = {NULL, NULL, "expects-nowhere", NULL, NULL};
+    static const weir_code codes[SENT] = {WEIR_OK, WEIR_OK, WEIR_NOT_FOUND, WEIR_FENCED, WEIR_FENCED};
+    const bus_vtable *vtable = story->bus->vtable;
+    bus_flag flags[SENT] = {0};
+    bus_commit *commits[SENT];
+    bus_story_create(story, "expects", 1);
+    for (int i = 0; i < SENT; i++) {
+        commits[i] = bus_story_expecting(story, other_topics[i], i);
+        io_job_init(&flags[i].job, bus_flag_run);
+        vtable->commit_send(commits[i], &flags[i].job);
+    }
+    for (int i = 0; i < SENT; i++) {
+        story->run(story, &flags[i].raised);
+        assert_int_equal(vtable->commit_result(commits[i]).code, codes[i]);
+        vtable->commit_free(commits[i]);
+    }
+    bus_commit *again = bus_story_expecting(story, NULL, 2);
+    assert_int_equal(bus_story_send(story, again), WEIR_OK);
+    vtable->commit_free(again);
+}
+
 /* ---- failures are told once they are known, and stay ---- */
 
 static void bus_story_failures(bus_story *story) {

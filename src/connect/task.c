@@ -3,7 +3,11 @@
  *   describe/create topic -> describe/create positions topic -> read its last record -> open -> [poll, commit]*
  *
  * Everything runs on the task's blocking lane; a failure at any step closes the source and begins again from the first
- * step after a pause, so that what was polled but not committed is polled again from the committed position. */
+ * step after a pause, so that what was polled but not committed is polled again from the committed position.
+ *
+ * Polling goes on while commits are under way: reading and encoding overlap with the disk. Each commit expects the end
+ * of the positions topic that its predecessor leaves, so that none of them counts when one before it does not. After a
+ * failure the task begins again only when the last of them has been answered. */
 #include "connect/connect.h"
 
 #include "base/metric.h"
@@ -17,11 +21,20 @@ enum {
     RETRY_MS_MAX = 10000,
     POSITION_READ_BACK = 16, /* the last record lies among these offsets, whatever markers a cluster puts behind it */
     POSITION_READ_BYTES = 1 << 16,
-    COMMIT_BYTES_TARGET = 4 << 20, /* polls are gathered up to here before a commit is sent */
+    COMMIT_BYTES_TARGET = 2 << 20, /* polls are gathered up to here before a commit is sent */
+    COMMITS_MAX = 3,               /* under way at a time */
     COPIES_MAX = 64
 };
 
 typedef enum step { STEP_TOPIC, STEP_POSITIONS_TOPIC, STEP_POSITION_END, STEP_POSITION, STEP_OPEN, STEP_RUN } step;
+
+typedef struct flight { /* a commit under way */
+    io_job answered;
+    connect_task *task;
+    bus_commit *commit;
+    uint64_t records, bytes;
+    bool is_answered;
+} flight;
 
 struct connect_task {
     connect_runtime runtime;
@@ -37,7 +50,6 @@ struct connect_task {
     io_job turn;          /* the only job on the lane: goes on with what can be done */
     io_job stopped_hop;   /* on the owner's lane: gives the task's end back */
     io_job *stopped;
-    io_job committed;
     io_timer timer;
     step step;
     bool waiting;         /* for an answer of the bus */
@@ -49,9 +61,13 @@ struct connect_task {
     void *self;           /* the open source */
     bus_reader *reader;
     weir_buffer position;
-    bus_commit *commit;   /* filling or under way */
+    bus_commit *commit;   /* filling */
     uint64_t commit_records, commit_bytes;
-    bool in_flight;
+    flight flights[COMMITS_MAX]; /* a ring in the order of the sends */
+    unsigned flight_first, flight_count;
+    int64_t positions_end; /* of the positions topic, once all that is under way has arrived */
+    bool is_failed;        /* and begins again when nothing is under way */
+    weir_error failure;
     connect_record *records;
     uint32_t record_count, record_next; /* polled, not yet in a commit */
 
@@ -94,6 +110,7 @@ static void let_go(connect_task *task) {
     task->reader = NULL;
     if (task->commit) bus_of(task)->commit_free(task->commit);
     task->commit = NULL;
+    task->commit_records = task->commit_bytes = 0;
     task->record_count = task->record_next = 0;
 }
 
@@ -140,6 +157,7 @@ static void position_end_described(void *arg, weir_status status, int64_t end) {
     task->waiting = false;
     if (!weir_failed(status)) {
         weir_buffer_clear(&task->position);
+        task->positions_end = end;
         task->step = end > 0 ? STEP_POSITION : STEP_OPEN;
         if (end > 0) status = open_position_reader(task, end > POSITION_READ_BACK ? end - POSITION_READ_BACK : 0);
     }
@@ -215,35 +233,57 @@ static weir_status send_commit(connect_task *task) {
     }
     weir_buffer_deinit(&text);
     WEIR_TRY(status);
-    task->in_flight = true;
-    bus_of(task)->commit_send(task->commit, &task->committed);
+    bus_of(task)->commit_expect(task->commit, task->positions_topic, 0, task->positions_end++);
+    flight *sent = &task->flights[(task->flight_first + task->flight_count++) % COMMITS_MAX];
+    sent->commit = task->commit;
+    sent->records = task->commit_records;
+    sent->bytes = task->commit_bytes;
+    sent->is_answered = false;
+    task->commit = NULL;
+    task->commit_records = task->commit_bytes = 0;
+    bus_of(task)->commit_send(sent->commit, &sent->answered);
     return weir_ok();
 }
 
-static void commit_done(io_job *job) {
-    connect_task *task = io_owner(job, connect_task, committed);
-    const weir_status status = bus_of(task)->commit_result(task->commit);
-    task->in_flight = false;
-    if (!weir_failed(status)) {
-        pthread_mutex_lock(&task->stats_lock);
-        task->stats.records += task->commit_records;
-        task->stats.bytes += task->commit_bytes;
-        task->stats.commits++;
-        pthread_mutex_unlock(&task->stats_lock);
-        weir_metric_add(&task->records_metric, (int64_t)task->commit_records);
-        weir_metric_add(&task->bytes_metric, (int64_t)task->commit_bytes);
-        task->retry_ms = RETRY_MS_FIRST;
+static void count_commit(connect_task *task, const flight *done) {
+    pthread_mutex_lock(&task->stats_lock);
+    task->stats.records += done->records;
+    task->stats.bytes += done->bytes;
+    task->stats.commits++;
+    pthread_mutex_unlock(&task->stats_lock);
+    weir_metric_add(&task->records_metric, (int64_t)done->records);
+    weir_metric_add(&task->bytes_metric, (int64_t)done->bytes);
+    task->retry_ms = RETRY_MS_FIRST;
+}
+
+static void fail_run(connect_task *task, weir_status why) {
+    if (task->is_failed) return; /* what follows from the first failure tells nothing new */
+    task->is_failed = true;
+    weir_error_set(&task->failure, why);
+}
+
+/* Answers are taken in the order of the sends, whatever order they come in. */
+static void commit_answered(io_job *job) {
+    flight *answered = io_owner(job, flight, answered);
+    connect_task *task = answered->task;
+    answered->is_answered = true;
+    while (task->flight_count > 0 && task->flights[task->flight_first].is_answered) {
+        flight *oldest = &task->flights[task->flight_first];
+        const weir_status status = bus_of(task)->commit_result(oldest->commit);
+        if (weir_failed(status)) fail_run(task, weir_context(status, "committing to topic %s", task->topic));
+        else count_commit(task, oldest);
+        bus_of(task)->commit_free(oldest->commit);
+        oldest->commit = NULL;
+        task->flight_first = (task->flight_first + 1) % COMMITS_MAX;
+        task->flight_count--;
     }
-    bus_of(task)->commit_free(task->commit);
-    task->commit = NULL;
-    task->commit_records = task->commit_bytes = 0;
-    if (weir_failed(status)) begin_again(task, weir_context(status, "committing to topic %s", task->topic));
-    else turn_soon(task);
+    turn_soon(task);
 }
 
 /* One turn of the steady state. A commit's records and its position must match, so a commit takes whole polls only: a
  * poll that does not fit is finished by a commit without position text being ahead of it. */
 static weir_status run_turn(connect_task *task) {
+    if (task->flight_count == COMMITS_MAX) return weir_ok(); /* the next answer goes on */
     bool full = false;
     int64_t wait_ms = 0;
     while (!full && task->commit_bytes < COMMIT_BYTES_TARGET) {
@@ -256,8 +296,12 @@ static weir_status run_turn(connect_task *task) {
         WEIR_TRY(fill_commit(task, &full));
     }
     if (full) return weir_fail(WEIR_FULL, "one poll of the %s source does not fit into one commit", task->source->name);
-    if (task->commit_records > 0) return send_commit(task);
-    turn_after(task, wait_ms);
+    if (task->commit_records == 0) {
+        turn_after(task, wait_ms);
+        return weir_ok();
+    }
+    WEIR_TRY(send_commit(task));
+    turn_soon(task);
     return weir_ok();
 }
 
@@ -291,14 +335,27 @@ static void advance(connect_task *task) {
     case STEP_OPEN: open_source(task); return;
     case STEP_RUN: status = run_turn(task); break;
     }
-    if (weir_failed(status)) begin_again(task, status);
+    if (!weir_failed(status)) return;
+    if (task->flight_count == 0) begin_again(task, status);
+    else fail_run(task, status);
+}
+
+/* Nothing new is begun while the answers of a failed run are awaited. */
+static void settle(connect_task *task) {
+    if (task->flight_count > 0) return;
+    if (atomic_load(&task->stopping)) {
+        end_task(task);
+        return;
+    }
+    task->is_failed = false;
+    begin_again(task, weir_error_status(&task->failure));
 }
 
 static void take_turn(io_job *job) {
     connect_task *task = io_owner(job, connect_task, turn);
-    if (task->ended || task->waiting || task->in_flight) return;
+    if (task->ended || task->waiting) return;
     io_timer_cancel(task->runtime.world->executor, &task->timer);
-    if (atomic_load(&task->stopping)) end_task(task);
+    if (task->is_failed || atomic_load(&task->stopping)) settle(task);
     else advance(task);
 }
 
@@ -354,7 +411,10 @@ connect_task *connect_task_start(const connect_runtime *runtime, const char *nam
     task->lane = io_lane_create(runtime->world->executor, IO_LANE_BLOCKING, name);
     io_job_init(&task->turn, take_turn);
     io_job_init(&task->stopped_hop, tell_stopped);
-    io_job_init(&task->committed, commit_done);
+    for (unsigned i = 0; i < COMMITS_MAX; i++) {
+        task->flights[i].task = task;
+        io_job_init(&task->flights[i].answered, commit_answered);
+    }
     io_timer_init(&task->timer, task->lane, &task->turn);
     open_metrics(task);
     turn_soon(task);

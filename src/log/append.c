@@ -136,6 +136,9 @@ static weir_status check_batch(const log_store *store, const log_batch *batch, w
     if (header->size_bytes != batch->size)
         return weir_fail(WEIR_INVALID, "%s: a batch of %zu bytes in %zu bytes", batch->partition->folder,
                          header->size_bytes, batch->size);
+    if (batch->has_expected && batch->partition->end_offset != batch->expected_offset)
+        return weir_fail(WEIR_FENCED, "%s ends at offset %" PRId64 ", the batch is for offset %" PRId64,
+                         batch->partition->folder, batch->partition->end_offset, batch->expected_offset);
     return weir_ok();
 }
 
@@ -304,6 +307,12 @@ static void fail_rounds(log_store *store, log_round *first, weir_status status) 
     call_room_jobs(store);
 }
 
+/* The store failed elsewhere than in the journal: rounds that wait for their sync will not get one. */
+void log_rounds_give_up(log_store *store) {
+    if (store->failed && store->sync_next && !store->syncing)
+        fail_rounds(store, store->sync_next, weir_error_status(&store->why));
+}
+
 static void run_synced(io_job *job) {
     log_store *store = io_owner(job, log_store, synced_job);
     log_round *round = store->sync_next;
@@ -327,6 +336,7 @@ static void run_synced(io_job *job) {
     for (size_t i = 0; i < round->entry_count; i++) log_partition_wake(round->entries[i].partition);
     finish_round(round, weir_ok());
     if (--round->loans == 0 && round->evicted) log_round_free(round);
+    log_rounds_give_up(store);
     log_store_check_stopped(store);
 }
 

@@ -165,6 +165,7 @@ static void end_flush(log_store *store, weir_status status) {
     free_flush(store, store->flush);
     store->flush = NULL;
     store->flushing = false;
+    log_rounds_give_up(store);
     log_store_kick(store);
     log_store_check_stopped(store);
 }

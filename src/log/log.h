@@ -110,6 +110,8 @@ typedef struct log_batch { /* one append to one partition */
     uint8_t *bytes; /* one whole record batch, CRC verified by the caller; base offset and leader epoch are set in
                        place (both lie outside the CRC); borrowed during log_append() only */
     size_t size;
+    bool has_expected;       /* of the partition's first batch in the group: FENCED unless it gets this offset */
+    int64_t expected_offset;
     int64_t base_offset;   /* out: assigned */
     int64_t end_offset;    /* out: base + last offset delta + 1 */
 } log_batch;
@@ -127,7 +129,7 @@ struct log_group { /* caller's storage until done() */
 
 /* Assigns offsets and queues the group for the next round. Groups are durable in the order of the calls. Fails, with
  * nothing done and done() never called: INVALID (size limits, malformed header), FULL (see log_wait_room), NOT_FOUND,
- * IO, DISK_FULL. */
+ * FENCED (another end than expected), IO, DISK_FULL. */
 weir_status log_append(log_store *store, log_group *group) WEIR_MUST_USE;
 /* Posts `job` to the lane once, when pending bytes have fallen below half of LOG_PENDING_BYTES_MAX. */
 void log_wait_room(log_store *store, io_job *job);

@@ -331,6 +331,7 @@ void *log_grow(log_store *store, void *items, size_t *capacity, size_t count, si
 /* append.c: rounds. */
 void log_round_free(log_round *round);
 void log_rounds_evict(log_store *store);
+void log_rounds_give_up(log_store *store);
 void log_store_kick(log_store *store);
 void log_rounds_init(log_store *store);
 void log_rounds_drop(log_store *store);

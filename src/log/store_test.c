@@ -64,7 +64,8 @@ static void a_group_over_partitions_is_durable_readable_and_survives_a_clean_sto
     for (int i = 0; i < 3; i++) {
         weir_buffer_init(&bytes[i], &test_account, 1 << 20);
         test_batch(&bytes[i], 5, 20, (uint64_t)i, &(test_batch_options){.timestamp = 100});
-        batches[i] = (log_batch){open_partition(store, 1, i), bytes[i].data, bytes[i].size, 0, 0};
+        batches[i] =
+            (log_batch){.partition = open_partition(store, 1, i), .bytes = bytes[i].data, .size = bytes[i].size};
     }
     test_group g = {.t = t, .code = WEIR_TIMEOUT};
     g.group = (log_group){.batches = batches, .count = 3, .done = test_group_done};
@@ -188,7 +189,7 @@ static void a_reader_above_the_end_is_told_and_one_at_the_end_waits(void **state
     weir_buffer_init(&bytes, &test_account, 1 << 20);
     test_batch(&bytes, 1, 10, 1, &(test_batch_options){0});
     test_group g = {.t = t};
-    g.batch = (log_batch){partition, bytes.data, bytes.size, 0, 0};
+    g.batch = (log_batch){.partition = partition, .bytes = bytes.data, .size = bytes.size};
     g.group = (log_group){.batches = &g.batch, .count = 1, .done = test_group_done};
     assert_int_equal(log_append(store, &g.group).code, WEIR_OK);
     assert_false(waiter.waiting); /* who reads ahead is woken by the append itself */
@@ -388,7 +389,8 @@ static void limits_are_told(void **state) {
     weir_buffer bytes;
     weir_buffer_init(&bytes, &test_account, 64 << 20);
     test_batch(&bytes, 1, 10 << 20, 1, &(test_batch_options){0});
-    log_batch two[2] = {{partition, bytes.data, bytes.size, 0, 0}, {partition, bytes.data, bytes.size, 0, 0}};
+    const log_batch one = {.partition = partition, .bytes = bytes.data, .size = bytes.size};
+    log_batch two[2] = {one, one};
     test_group g[9];
     log_group large = {.batches = two, .count = 2, .done = test_group_done};
     assert_int_equal(log_append(store, &large).code, WEIR_INVALID);

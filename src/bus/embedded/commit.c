@@ -15,6 +15,8 @@ typedef struct commit_target { /* one partition's records */
     target_batch *batches;
     size_t batch_count, batch_capacity;
     int64_t end_offset;
+    bool has_expected;
+    int64_t expected_offset;
     struct commit_target *next;
 } commit_target;
 
@@ -186,6 +188,13 @@ weir_status embedded_commit_offset(bus_commit *commit, const char *topic, int32_
     return weir_ok();
 }
 
+void embedded_commit_expect(bus_commit *commit, const char *topic, int32_t partition, int64_t end_offset) {
+    commit_target *target = target_find(commit, topic, partition);
+    weir_assert(target && !commit->sent);
+    target->has_expected = true;
+    target->expected_offset = end_offset;
+}
+
 size_t embedded_commit_bytes(const bus_commit *commit) {
     return commit->closed_bytes + commit->open_bytes;
 }
@@ -233,7 +242,9 @@ static weir_status prepare(bus_commit *commit) {
             commit->atomic_batches[count++] = (broker_atomic_batch){
                 .target = {.topic = weir_bytes_text(target->topic), .partition = target->partition},
                 .bytes = target->buffer.data + target->batches[i].start,
-                .size = target->batches[i].size};
+                .size = target->batches[i].size,
+                .has_expected = i == 0 && target->has_expected,
+                .expected_offset = target->expected_offset};
         }
     }
     for (size_t i = 0; i < commit->offset_count; i++) {

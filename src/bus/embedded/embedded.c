@@ -247,6 +247,7 @@ static const bus_vtable vtable = {
     .reader_start = embedded_reader_start,
     .reader_close = embedded_reader_close,
     .commit_begin = embedded_commit_begin,
+    .commit_expect = embedded_commit_expect,
     .commit_add = embedded_commit_add,
     .commit_offset = embedded_commit_offset,
     .commit_bytes = embedded_commit_bytes,

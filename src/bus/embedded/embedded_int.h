@@ -45,6 +45,7 @@ void embedded_reader_close(bus_reader *reader);
 bus_commit *embedded_commit_begin(bus *bus, io_lane *lane, const char *group);
 weir_status embedded_commit_add(bus_commit *commit, const char *topic, int32_t partition, const bus_row *row);
 weir_status embedded_commit_offset(bus_commit *commit, const char *topic, int32_t partition, int64_t next_offset);
+void embedded_commit_expect(bus_commit *commit, const char *topic, int32_t partition, int64_t end_offset);
 size_t embedded_commit_bytes(const bus_commit *commit);
 void embedded_commit_send(bus_commit *commit, io_job *done);
 weir_status embedded_commit_result(bus_commit *commit);

@@ -126,6 +126,10 @@ static void test_commits(void **state) {
     (void)state;
     tell(bus_story_commits);
 }
+static void test_expects(void **state) {
+    (void)state;
+    tell(bus_story_expects);
+}
 static void test_failures(void **state) {
     (void)state;
     tell(bus_story_failures);
@@ -371,6 +375,7 @@ int main(void) {
         cmocka_unit_test(test_wakes),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_commits),
+        cmocka_unit_test(test_expects),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_batches_of_every_codec_are_read),
         cmocka_unit_test(test_a_task_moves_each_row_once_through_power_cuts),
