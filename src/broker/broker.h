@@ -168,8 +168,11 @@ void broker_topic_alter(broker_node *broker, broker_alter_topic *alter);
 /* Configs as DescribeConfigs shows them. */
 typedef enum broker_config_source { /* the protocol's numbers */
     BROKER_CONFIG_TOPIC = 1,
+    BROKER_CONFIG_DYNAMIC_BROKER = 2,
+    BROKER_CONFIG_DYNAMIC_DEFAULT = 3,
     BROKER_CONFIG_STATIC_BROKER = 4,
-    BROKER_CONFIG_DEFAULT = 5
+    BROKER_CONFIG_DEFAULT = 5,
+    BROKER_CONFIG_GROUP = 8
 } broker_config_source;
 typedef struct broker_config_entry {
     const char *name;
@@ -184,8 +187,35 @@ typedef struct broker_config_entry {
 bool broker_topic_config_at(const broker_node *broker, const broker_topic *topic, size_t index,
                             broker_config_entry *entry);
 bool broker_config_at(const broker_node *broker, size_t index, broker_config_entry *entry);
+/* Only what was altered for the whole cluster. */
+bool broker_cluster_config_at(const broker_node *broker, size_t index, broker_config_entry *entry);
+bool broker_group_config_at(const broker_node *broker, weir_bytes group, size_t index, broker_config_entry *entry);
+/* Where a value would come from, best first: the topic (may be NULL), the node, the cluster, the start, the default. */
+bool broker_config_synonym_at(const broker_node *broker, const broker_topic *topic, const char *name, size_t index,
+                              broker_config_entry *entry);
+/* Groups that have configs: *at begins as 0; false at the end. No call of the broker between. */
+bool broker_group_config_next(const broker_node *broker, size_t *at, weir_bytes *group);
 const char *broker_topic_config(const broker_node *broker, const broker_topic *topic,
                                 const char *name); /* NULL = unknown name */
+
+typedef enum broker_config_scope {
+    BROKER_CONFIGS_OF_NODE,
+    BROKER_CONFIGS_OF_CLUSTER, /* Kafka's default broker: what the nodes do not have themselves */
+    BROKER_CONFIGS_OF_GROUP
+} broker_config_scope;
+typedef struct broker_alter_configs broker_alter_configs;
+struct broker_alter_configs { /* configs that hold at once and after a restart, beside those given at the start */
+    const guard_principal *principal;
+    broker_config_scope scope;
+    weir_bytes group;
+    const weir_setting *configs; /* value NULL = back to what holds without it */
+    size_t config_count;
+    bool validate_only;
+    void (*done)(broker_alter_configs *alter);
+    broker_error error;          /* out: INVALID_REQUEST (node, cluster), INVALID_CONFIG (group) */
+    char message[256];           /* out */
+};
+void broker_configs_alter(broker_node *broker, broker_alter_configs *alter);
 
 /* ---- partitions in operations ------------------------------------------------------------------------------------ */
 
@@ -337,6 +367,22 @@ void broker_list_offset_start(broker_node *broker, broker_list_offset *list);
 broker_error broker_epoch_end(broker_node *broker, const guard_principal *principal, const broker_target *target,
                               int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
 
+/* ---- deleting records ------------------------------------------------------------------------------------------- */
+
+typedef struct broker_delete_records broker_delete_records;
+struct broker_delete_records {
+    const guard_principal *principal;
+    broker_target target;
+    int64_t offset;               /* the first to keep; -1 = none of those that can be read now */
+    void (*done)(broker_delete_records *del);
+    broker_error error;           /* out */
+    int64_t log_start_offset;     /* out; -1 on failure */
+    log_trim trim;                /* private, as all below */
+    io_job job;
+    broker_node *broker;
+};
+void broker_records_delete(broker_node *broker, broker_delete_records *del);
+
 /* ---- producer ids ------------------------------------------------------------------------------------------------ */
 
 typedef struct broker_producer_id broker_producer_id;
@@ -470,6 +516,19 @@ bool broker_group_at(const broker_node *broker, size_t index, broker_group_info 
 bool broker_group_describe(const broker_node *broker, weir_bytes group, broker_group_info *info); /* false = none */
 bool broker_group_member_at(const broker_node *broker, weir_bytes group, size_t index,
                             broker_group_member_info *member);
+
+typedef struct broker_offset_delete broker_offset_delete;
+struct broker_offset_delete {     /* KIP-496 */
+    const guard_principal *principal;
+    weir_bytes group;
+    broker_offset *offsets;       /* topic and partition; each gets its error: GROUP_SUBSCRIBED_TO_TOPIC, ... */
+    size_t offset_count;
+    void (*done)(broker_offset_delete *del);
+    broker_error error;           /* out: of all: GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, ... */
+    io_job job;                   /* private, as all below */
+    broker_node *broker;
+};
+void broker_offsets_delete(broker_node *broker, broker_offset_delete *del);
 
 typedef struct broker_group_delete broker_group_delete;
 struct broker_group_delete {

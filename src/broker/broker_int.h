@@ -38,7 +38,7 @@ typedef struct topic_limits { /* a topic's configs, parsed */
     int64_t timestamp_before_ms_max, timestamp_after_ms_max;
     int64_t segment_bytes;
     bool append_time;
-    bool compacted;
+    bool compacted, deleted; /* cleanup.policy */
     bool producer_codec; /* compression.type=producer: batches stay as they came */
     wire_codec codec;
     int level;
@@ -66,9 +66,30 @@ weir_status broker_topic_config_check(const char *topic, const weir_setting *con
 const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index,
                                       broker_config_source *source);
 void broker_topic_limits_update(const broker_node *broker, topic_entry *topic);
-const char *broker_property(const broker_node *broker, const char *name, bool *is_default);
+const char *broker_property(const broker_node *broker, const char *name, broker_config_source *source);
 int64_t broker_property_i64(const broker_node *broker, const char *name);
 bool broker_property_is(const broker_node *broker, const char *name);
+
+/* dynamic_configs.c: configs altered while the broker runs */
+enum { BROKER_RESOURCE_TOPIC = 2, BROKER_RESOURCE_BROKER = 4, BROKER_RESOURCE_GROUP = 32 }; /* the protocol's */
+typedef struct config_set { /* a list of settings, names and values owned */
+    weir_setting *items;
+    size_t count, capacity;
+} config_set;
+const char *broker_config_set_get(const config_set *set, const char *name); /* NULL = not there */
+void broker_config_set_put(broker_node *broker, config_set *set, const char *name, const char *value);
+void broker_config_set_free(broker_node *broker, config_set *set);
+/* Kafka's update modes "per-broker" and "cluster-wide". */
+bool broker_property_is_dynamic(const char *name);
+extern const weir_option broker_group_configs[];
+/* A group's config, or the broker property with its default. */
+int64_t broker_group_config_i64(const broker_node *broker, weir_bytes group, const char *name);
+/* A config record of a broker or a group at start; what this weir does not know it leaves in the log. */
+void broker_dynamic_config_restore(broker_node *broker, int8_t resource, weir_bytes name, weir_bytes key,
+                                   weir_bytes value);
+/* The properties in effect, after start and after each change. */
+void broker_properties_update(broker_node *broker);
+void broker_dynamic_configs_free(broker_node *broker);
 
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
@@ -96,6 +117,8 @@ void broker_metadata_add(metadata_change *change, wire_message_id id, int versio
 void broker_metadata_add_topic(metadata_change *change, weir_bytes name, const uint8_t id[16], int32_t first_partition,
                                int32_t partition_count);
 void broker_metadata_add_config(metadata_change *change, weir_bytes topic, weir_bytes name, const char *value);
+void broker_metadata_add_resource_config(metadata_change *change, int8_t resource, weir_bytes resource_name,
+                                         weir_bytes name, const char *value);
 /* Applies a record batch of __cluster_metadata at start. */
 weir_status broker_metadata_replay(broker_node *broker, const wire_record *record) WEIR_MUST_USE;
 /* The first records of an empty folder. */
@@ -113,6 +136,8 @@ topic_entry *broker_topic_get_id(const broker_node *broker, const uint8_t id[16]
 weir_status broker_topic_add(broker_node *broker, weir_bytes name, const uint8_t id[16]) WEIR_MUST_USE;
 weir_status broker_topic_add_partition(broker_node *broker, topic_entry *topic, int32_t partition) WEIR_MUST_USE;
 void broker_topic_set_config(broker_node *broker, topic_entry *topic, weir_bytes name, weir_bytes value);
+/* After a change of its configs or of their defaults. */
+void broker_topic_limits_apply(broker_node *broker, topic_entry *topic);
 void broker_topic_drop(broker_node *broker, topic_entry *topic);
 void broker_topics_free(broker_node *broker);
 /* The partition of a target, or the error of its absence. *found may be NULL. */
@@ -202,6 +227,8 @@ void broker_groups_stop(broker_node *broker);
 void broker_group_restore(group_entry *group, const wire_group_metadata_value *value);
 void broker_group_resume(group_entry *group);
 void broker_group_forget(group_entry *group);
+/* May be read by a member that is there now; a member whose metadata says nothing reads everything. */
+bool broker_group_reads(const group_entry *group, weir_bytes topic);
 /* A member's metadata for the group's protocol. */
 weir_bytes broker_group_member_subscription(const group_entry *group, const group_member *member);
 
@@ -236,6 +263,8 @@ struct group_append { /* records on their way into __consumer_offsets, with what
 group_append *broker_group_append(broker_node *broker, void (*done)(group_append *append, weir_status status),
                                   void *owner);
 /* false at BROKER_OFFSETS_MAX. */
+/* The offset of a partition goes; nothing when there is none. */
+void broker_group_append_tombstone(group_append *append, group_entry *group, weir_bytes topic, int32_t partition);
 bool broker_group_append_offset(group_append *append, group_entry *group, const broker_offset *offset);
 void broker_group_append_group(group_append *append, const group_entry *group);
 /* `batches`: NULL, or batches that go before the records in one atomic group, with one free place at the end; borrowed
@@ -267,13 +296,15 @@ struct broker_node {
     const guard_authoriser *authoriser;
     weir_account account;        /* control structures */
     weir_account frames;         /* requests and their answers */
-    weir_setting *properties;
-    size_t property_count;
+    config_set properties;        /* in effect: what was given at the start, and what was altered since */
+    config_set given, node_configs, cluster_configs;
+    weir_map group_configs;      /* group id -> config_set */
     int64_t fetch_bytes_max, request_bytes_max, connections_max; /* properties asked for often */
     bool auto_create;
     int64_t start_ns, start_wall_ms; /* both clocks at the start */
     int32_t node_id;
     char cluster_id[32];
+    char *directory;
     log_store *log;
     wire_compressor *compressor;
     weir_buffer scratch;         /* decompressed records of one batch */

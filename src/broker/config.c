@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "broker/broker_int.h"
 
+#include <stdio.h>
+
 enum { TYPE_BOOLEAN = 1, TYPE_STRING = 2, TYPE_INT = 3, TYPE_LONG = 5, TYPE_DOUBLE = 6, TYPE_LIST = 7 };
 
 #define I64_MAX_TEXT "9223372036854775807"
@@ -18,6 +20,22 @@ const weir_option broker_properties[] = {
     {"default.replication.factor", WEIR_OPTION_I64, "1", "one node keeps one copy", 1, 1},
     {"delete.topic.enable", WEIR_OPTION_BOOL, "true", "topics may be deleted", 0, 0},
     {"fetch.max.bytes", WEIR_OPTION_SIZE, "57671680", "most bytes of one fetch", 1024, INT32_MAX},
+    {"group.consumer.assignors", WEIR_OPTION_TEXT, "uniform,range", "how partitions can be shared, the default first",
+     0, 0},
+    {"group.consumer.heartbeat.interval.ms", WEIR_OPTION_I64, "5000", "how often members of the consumer protocol call",
+     1, INT32_MAX},
+    {"group.consumer.max.heartbeat.interval.ms", WEIR_OPTION_I64, "15000", "longest a group may set", 1, INT32_MAX},
+    {"group.consumer.max.session.timeout.ms", WEIR_OPTION_I64, "60000", "longest a group may set", 1, INT32_MAX},
+    {"group.consumer.max.size", WEIR_OPTION_I64, "1000", "members of a group of the consumer protocol", 1,
+     BROKER_GROUP_MEMBERS_MAX},
+    {"group.consumer.migration.policy", WEIR_OPTION_CHOICE, "disabled",
+     "disabled: groups change their protocol only while they are empty", 0, 0},
+    {"group.consumer.min.heartbeat.interval.ms", WEIR_OPTION_I64, "5000", "shortest a group may set", 1, INT32_MAX},
+    {"group.consumer.min.session.timeout.ms", WEIR_OPTION_I64, "45000", "shortest a group may set", 1, INT32_MAX},
+    {"group.consumer.regex.refresh.interval.ms", WEIR_OPTION_I64, "600000",
+     "how often topics are matched again; weir does it whenever topics change", 10000, INT32_MAX},
+    {"group.consumer.session.timeout.ms", WEIR_OPTION_I64, "45000",
+     "a member of the consumer protocol that is silent this long is gone", 1, INT32_MAX},
     {"group.initial.rebalance.delay.ms", WEIR_OPTION_I64, "0",
      "wait for more members before the first round; Kafka's default is 3000", 0, INT32_MAX},
     {"group.max.session.timeout.ms", WEIR_OPTION_I64, "1800000", "longest session timeout a member may ask for", 1,
@@ -151,22 +169,29 @@ weir_status broker_topic_config_check(const char *topic, const weir_setting *con
     return weir_options_check(table, topic, configs, count);
 }
 
-const char *broker_property(const broker_node *broker, const char *name, bool *is_default) {
-    for (size_t i = 0; i < broker->property_count; i++) {
-        if (strcmp(broker->properties[i].name, name) != 0) continue;
-        if (is_default) *is_default = false;
-        return broker->properties[i].value;
+const char *broker_property(const broker_node *broker, const char *name, broker_config_source *source) {
+    const struct {
+        const config_set *set;
+        broker_config_source source;
+    } places[] = {{&broker->node_configs, BROKER_CONFIG_DYNAMIC_BROKER},
+                  {&broker->cluster_configs, BROKER_CONFIG_DYNAMIC_DEFAULT},
+                  {&broker->given, BROKER_CONFIG_STATIC_BROKER}};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        const char *value = broker_config_set_get(places[i].set, name);
+        if (!value) continue;
+        *source = places[i].source;
+        return value;
     }
-    if (is_default) *is_default = true;
-    return weir_options_text(broker_properties, broker->properties, broker->property_count, name);
+    *source = BROKER_CONFIG_DEFAULT;
+    return weir_options_text(broker_properties, NULL, 0, name);
 }
 
 int64_t broker_property_i64(const broker_node *broker, const char *name) {
-    return weir_options_i64(broker_properties, broker->properties, broker->property_count, name);
+    return weir_options_i64(broker_properties, broker->properties.items, broker->properties.count, name);
 }
 
 bool broker_property_is(const broker_node *broker, const char *name) {
-    return weir_options_bool(broker_properties, broker->properties, broker->property_count, name);
+    return weir_options_bool(broker_properties, broker->properties.items, broker->properties.count, name);
 }
 
 const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index,
@@ -176,11 +201,9 @@ const char *broker_topic_config_value(const broker_node *broker, const topic_ent
         *source = BROKER_CONFIG_TOPIC;
         return topic->overrides[index];
     }
-    bool is_default = true;
-    const char *value =
-        config->synonym ? broker_property(broker, config->synonym, &is_default) : config->option.fallback;
-    *source = is_default ? BROKER_CONFIG_DEFAULT : BROKER_CONFIG_STATIC_BROKER;
-    return value;
+    if (config->synonym) return broker_property(broker, config->synonym, source);
+    *source = BROKER_CONFIG_DEFAULT;
+    return config->option.fallback;
 }
 
 static const char *value_of(const broker_node *broker, const topic_entry *topic, const char *name) {
@@ -218,6 +241,7 @@ void broker_topic_limits_update(const broker_node *broker, topic_entry *topic) {
         .segment_bytes = number_of(broker, topic, "segment.bytes"),
         .append_time = strcmp(value_of(broker, topic, "message.timestamp.type"), "LogAppendTime") == 0,
         .compacted = strstr(value_of(broker, topic, "cleanup.policy"), "compact") != NULL,
+        .deleted = strstr(value_of(broker, topic, "cleanup.policy"), "delete") != NULL,
     };
     const char *codec = value_of(broker, topic, "compression.type");
     limits->producer_codec = !wire_codec_of_name(weir_bytes_text(codec), &limits->codec);
@@ -236,12 +260,14 @@ bool broker_topic_config_at(const broker_node *broker, const broker_topic *info,
     return true;
 }
 
-static int8_t described_type(weir_option_type type) {
-    switch (type) {
+static int8_t described_type(const weir_option *option) {
+    if (strcmp(option->name, "log.cleanup.policy") == 0) return TYPE_LIST;
+    switch (option->type) {
     case WEIR_OPTION_BOOL: return TYPE_BOOLEAN;
     case WEIR_OPTION_F64: return TYPE_DOUBLE;
     case WEIR_OPTION_I64:
-    case WEIR_OPTION_SIZE: return TYPE_LONG;
+    case WEIR_OPTION_SIZE: return option->max > 0 && option->max <= INT32_MAX ? TYPE_INT : TYPE_LONG;
+    case WEIR_OPTION_TEXT: return TYPE_LIST;
     default: return TYPE_STRING;
     }
 }
@@ -250,11 +276,64 @@ bool broker_config_at(const broker_node *broker, size_t index, broker_config_ent
     const size_t count = sizeof broker_properties / sizeof broker_properties[0] - 1;
     if (index >= count) return false;
     const weir_option *option = &broker_properties[index];
-    bool is_default;
-    *entry = (broker_config_entry){
-        .name = option->name, .about = option->about, .type = described_type(option->type), .read_only = true};
-    entry->value = broker_property(broker, option->name, &is_default);
-    entry->source = is_default ? BROKER_CONFIG_DEFAULT : BROKER_CONFIG_STATIC_BROKER;
+    *entry = (broker_config_entry){.name = option->name,
+                                   .about = option->about,
+                                   .type = described_type(option),
+                                   .read_only = !broker_property_is_dynamic(option->name)};
+    entry->value = broker_property(broker, option->name, &entry->source);
+    return true;
+}
+
+bool broker_cluster_config_at(const broker_node *broker, size_t index, broker_config_entry *entry) {
+    if (index >= broker->cluster_configs.count) return false;
+    const weir_setting *setting = &broker->cluster_configs.items[index];
+    const weir_option *option = broker_properties;
+    while (strcmp(option->name, setting->name) != 0) option++; /* it was checked before it got there */
+    *entry = (broker_config_entry){.name = option->name,
+                                   .value = setting->value,
+                                   .about = option->about,
+                                   .type = described_type(option),
+                                   .source = BROKER_CONFIG_DYNAMIC_DEFAULT};
+    return true;
+}
+
+bool broker_group_config_at(const broker_node *broker, weir_bytes group, size_t index, broker_config_entry *entry) {
+    size_t count = 0;
+    while (broker_group_configs[count].name) count++;
+    if (index >= count) return false;
+    const weir_option *option = &broker_group_configs[index];
+    const config_set *set = weir_map_get(&broker->group_configs, group);
+    char property[BROKER_NAME_TEXT_MAX];
+    snprintf(property, sizeof property, "group.%s", option->name);
+    *entry = (broker_config_entry){.name = option->name, .about = option->about, .type = described_type(option)};
+    entry->value = set ? broker_config_set_get(set, option->name) : NULL;
+    entry->source = BROKER_CONFIG_GROUP;
+    if (!entry->value) entry->value = broker_property(broker, property, &entry->source);
+    return true;
+}
+
+bool broker_config_synonym_at(const broker_node *broker, const broker_topic *info, const char *name, size_t index,
+                              broker_config_entry *entry) {
+    const int number = info ? broker_topic_config_index(weir_bytes_text(name)) : -1;
+    const topic_config *config = number < 0 ? NULL : &broker_topic_configs[number];
+    const char *property = config ? config->synonym : name;
+    const char *own = config ? ((const topic_entry *)info)->overrides[number] : NULL;
+    broker_config_entry chain[5];
+    size_t count = 0;
+    if (own) chain[count++] = (broker_config_entry){.name = name, .value = own, .source = BROKER_CONFIG_TOPIC};
+    const config_set *const sets[] = {&broker->node_configs, &broker->cluster_configs, &broker->given};
+    for (size_t i = 0; property && i < 3; i++) {
+        const char *value = broker_config_set_get(sets[i], property);
+        if (!value) continue;
+        chain[count++] = (broker_config_entry){
+            .name = property, .value = value, .source = (broker_config_source)(BROKER_CONFIG_DYNAMIC_BROKER + i)};
+    }
+    chain[count++] = (broker_config_entry){
+        .name = property ? property : name,
+        .value = property ? weir_options_text(broker_properties, NULL, 0, property) : config->option.fallback,
+        .source = BROKER_CONFIG_DEFAULT};
+    if (index >= count) return false;
+    *entry = chain[index];
     return true;
 }
 

@@ -176,6 +176,11 @@ static void append_tombstone(group_append *append, group_entry *group, group_off
     add_use(append, (group_use){.group = group, .offset = offset, .tombstone = true});
 }
 
+void broker_group_append_tombstone(group_append *append, group_entry *group, weir_bytes topic, int32_t partition) {
+    group_offset *offset = offset_get(group, topic, partition);
+    if (offset && offset->present) append_tombstone(append, group, offset);
+}
+
 static void encode_group_key(group_append *append, const group_entry *group, weir_buffer *key) {
     wire_group_metadata_key stored_key;
     wire_group_metadata_key_init(&stored_key);

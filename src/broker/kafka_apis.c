@@ -29,6 +29,19 @@ static const api_row rows[] = {
     {WIRE_API_DELETE_GROUPS, kafka_delete_groups},
     {WIRE_API_DESCRIBE_CLUSTER, kafka_describe_cluster},
     {WIRE_API_DESCRIBE_TOPIC_PARTITIONS, kafka_describe_topic_partitions},
+    {WIRE_API_DELETE_RECORDS, kafka_delete_records},
+    {WIRE_API_ALTER_CONFIGS, kafka_alter_configs},
+    {WIRE_API_DESCRIBE_LOG_DIRS, kafka_describe_log_dirs},
+    {WIRE_API_CREATE_PARTITIONS, kafka_create_partitions},
+    {WIRE_API_ELECT_LEADERS, kafka_elect_leaders},
+    {WIRE_API_INCREMENTAL_ALTER_CONFIGS, kafka_incremental_alter_configs},
+    {WIRE_API_ALTER_PARTITION_REASSIGNMENTS, kafka_alter_partition_reassignments},
+    {WIRE_API_LIST_PARTITION_REASSIGNMENTS, kafka_list_partition_reassignments},
+    {WIRE_API_OFFSET_DELETE, kafka_offset_delete},
+    {WIRE_API_DESCRIBE_QUORUM, kafka_describe_quorum},
+    {WIRE_API_UPDATE_FEATURES, kafka_update_features},
+    {WIRE_API_DESCRIBE_PRODUCERS, kafka_describe_producers},
+    {WIRE_API_LIST_CONFIG_RESOURCES, kafka_list_config_resources},
 };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
@@ -39,11 +52,18 @@ kafka_handler kafka_handler_of(int16_t key) {
     return NULL;
 }
 
+const kafka_feature kafka_features[] = {
+    {"metadata.version", 7, 30}, /* 3.3-IV3 to 4.3-IV0 */
+};
+const size_t kafka_feature_count = sizeof kafka_features / sizeof kafka_features[0];
+
 static bool fill_versions(kafka_request *request, wire_api_versions_response *response) {
     wire_api_versions_response_init(response);
     response->api_keys.items = wire_api_versions_response_version_new(&request->arena, ROW_COUNT);
-    response->finalized_features.items = wire_api_versions_response_finalized_feature_key_new(&request->arena, 1);
-    response->supported_features.items = wire_api_versions_response_supported_feature_key_new(&request->arena, 1);
+    response->finalized_features.items =
+        wire_api_versions_response_finalized_feature_key_new(&request->arena, (int32_t)kafka_feature_count);
+    response->supported_features.items =
+        wire_api_versions_response_supported_feature_key_new(&request->arena, (int32_t)kafka_feature_count);
     if (!response->api_keys.items || !response->finalized_features.items || !response->supported_features.items)
         return false;
     for (size_t i = 0; i < ROW_COUNT; i++) {
@@ -54,11 +74,15 @@ static bool fill_versions(kafka_request *request, wire_api_versions_response *re
         item->max_version = api->advertised_max;
     }
     response->api_keys.count = ROW_COUNT;
-    const weir_bytes name = weir_bytes_text("metadata.version");
-    response->supported_features.items[0].name = response->finalized_features.items[0].name = name;
-    response->supported_features.items[0].min_version = response->finalized_features.items[0].min_version_level = 1;
-    response->supported_features.items[0].max_version = response->finalized_features.items[0].max_version_level = 30;
-    response->supported_features.count = response->finalized_features.count = 1;
+    for (size_t i = 0; i < kafka_feature_count; i++) {
+        const kafka_feature *feature = &kafka_features[i];
+        wire_api_versions_response_supported_feature_key *supported = &response->supported_features.items[i];
+        wire_api_versions_response_finalized_feature_key *finalized = &response->finalized_features.items[i];
+        supported->name = finalized->name = weir_bytes_text(feature->name);
+        supported->min_version = feature->least;
+        supported->max_version = finalized->min_version_level = finalized->max_version_level = feature->most;
+    }
+    response->supported_features.count = response->finalized_features.count = (int32_t)kafka_feature_count;
     response->finalized_features_epoch = 0;
     return true;
 }

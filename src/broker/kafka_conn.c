@@ -16,6 +16,17 @@ void *kafka_alloc(kafka_request *request, size_t count, size_t size) {
     return memory;
 }
 
+char *kafka_text_of(kafka_request *request, weir_bytes bytes) {
+    char *text = kafka_alloc(request, bytes.size + 1, 1);
+    if (text && bytes.size) memcpy(text, bytes.data, bytes.size);
+    return text;
+}
+
+void kafka_fail_memory(kafka_request *request) {
+    kafka_close(request, "no memory for an answer");
+    kafka_respond_nothing(request);
+}
+
 static void request_free(kafka_request *request) {
     if (request->release) request->release(request);
     weir_buffer_deinit(&request->frame);

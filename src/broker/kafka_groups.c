@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <strings.h>
 
-static void fail_memory(kafka_request *request) {
-    kafka_close(request, "no memory for an answer");
-    kafka_respond_nothing(request);
-}
-
 /* Old versions cannot say null. */
 static weir_bytes never_null(weir_bytes text) { return text.data ? text : weir_bytes_text(""); }
 
@@ -95,7 +90,7 @@ static void join_done(broker_join *join) {
     response.skip_assignment = join->skip_assignment;
     response.member_id = never_null(join->out_member_id);
     if (fill_members(request, join, &response)) kafka_respond(request, &response);
-    else fail_memory(request);
+    else kafka_fail_memory(request);
 }
 
 bool kafka_join_group(kafka_request *request, const void *data) {
@@ -245,7 +240,7 @@ static bool commit_answer(commit_call *call) {
 
 static void commit_done(broker_offset_commit *commit) {
     commit_call *call = io_owner(commit, commit_call, commit);
-    if (!commit_answer(call)) fail_memory(call->request);
+    if (!commit_answer(call)) kafka_fail_memory(call->request);
 }
 
 bool kafka_offset_commit(kafka_request *request, const void *data) {
@@ -566,7 +561,7 @@ static bool delete_answer(delete_call *call) {
 }
 
 static void delete_release(delete_call *call) {
-    if (--call->waiting == 0 && !delete_answer(call)) fail_memory(call->request);
+    if (--call->waiting == 0 && !delete_answer(call)) kafka_fail_memory(call->request);
 }
 
 static void delete_done(broker_group_delete *del) { delete_release(io_owner(del, delete_item, del)->call); }

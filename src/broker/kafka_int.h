@@ -82,6 +82,18 @@ void *kafka_alloc(kafka_request *request, size_t count, size_t size) WEIR_MUST_U
 static inline weir_bytes kafka_text(const char *text) {
     return text && *text ? weir_bytes_text(text) : (weir_bytes){0};
 }
+/* Terminated, in the request's arena; NULL at the limit. */
+char *kafka_text_of(kafka_request *request, weir_bytes bytes);
+/* An answer that is late finds no memory: the connection closes. */
+void kafka_fail_memory(kafka_request *request);
+/* The features that ApiVersions tells: supported from `least` to `most`, finalised at `most`. */
+typedef struct kafka_feature {
+    const char *name;
+    int16_t least, most;
+} kafka_feature;
+enum { KAFKA_FEATURES_MAX = 8 };
+extern const kafka_feature kafka_features[];
+extern const size_t kafka_feature_count;
 /* The wire has counts as int32 and -1 for null. */
 #define kafka_count(array) ((array).count > 0 ? (size_t)(array).count : 0)
 
@@ -95,6 +107,19 @@ bool kafka_metadata(kafka_request *request, const void *message);
 bool kafka_create_topics(kafka_request *request, const void *message);
 bool kafka_delete_topics(kafka_request *request, const void *message);
 bool kafka_describe_configs(kafka_request *request, const void *message);
+bool kafka_incremental_alter_configs(kafka_request *request, const void *message);
+bool kafka_alter_configs(kafka_request *request, const void *message);
+bool kafka_list_config_resources(kafka_request *request, const void *message);
+bool kafka_create_partitions(kafka_request *request, const void *message);
+bool kafka_delete_records(kafka_request *request, const void *message);
+bool kafka_describe_log_dirs(kafka_request *request, const void *message);
+bool kafka_describe_producers(kafka_request *request, const void *message);
+bool kafka_describe_quorum(kafka_request *request, const void *message);
+bool kafka_update_features(kafka_request *request, const void *message);
+bool kafka_elect_leaders(kafka_request *request, const void *message);
+bool kafka_alter_partition_reassignments(kafka_request *request, const void *message);
+bool kafka_list_partition_reassignments(kafka_request *request, const void *message);
+bool kafka_offset_delete(kafka_request *request, const void *message);
 bool kafka_describe_cluster(kafka_request *request, const void *message);
 bool kafka_describe_topic_partitions(kafka_request *request, const void *message);
 bool kafka_produce(kafka_request *request, const void *message);

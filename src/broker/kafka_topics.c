@@ -1,4 +1,4 @@
-/* Metadata, CreateTopics, DeleteTopics, DescribeConfigs, DescribeCluster, DescribeTopicPartitions. */
+/* Metadata, CreateTopics, DeleteTopics, DescribeCluster, DescribeTopicPartitions. */
 #include "broker/kafka_int.h"
 
 #include <stdlib.h>
@@ -235,12 +235,6 @@ static broker_error judge_assignments(const kafka_request *request,
     return BROKER_NONE;
 }
 
-static const char *text_of(kafka_request *request, weir_bytes bytes) {
-    char *text = kafka_alloc(request, bytes.size + 1, 1);
-    if (text && bytes.size) memcpy(text, bytes.data, bytes.size);
-    return text;
-}
-
 static bool fill_create(kafka_request *request, const wire_create_topics_request_creatable_topic *asked,
                         bool validate_only, broker_create_topic *create) {
     const size_t count = kafka_count(asked->configs);
@@ -256,8 +250,8 @@ static bool fill_create(kafka_request *request, const wire_create_topics_request
     for (size_t i = 0; i < count; i++) {
         if (!asked->configs.items[i].value.data) continue; /* null asks for the default */
         weir_setting *setting = &settings[create->config_count++];
-        setting->name = text_of(request, asked->configs.items[i].name);
-        setting->value = text_of(request, asked->configs.items[i].value);
+        setting->name = kafka_text_of(request, asked->configs.items[i].name);
+        setting->value = kafka_text_of(request, asked->configs.items[i].value);
         if (!setting->name || !setting->value) return false;
     }
     return true;
@@ -356,97 +350,9 @@ bool kafka_delete_topics(kafka_request *request, const void *data) {
     return true;
 }
 
-/* ---- DescribeConfigs --------------------------------------------------------------------------------------------- */
-
-enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
-
-static bool key_wanted(const wire_describe_configs_request_resource *asked, const char *name) {
-    for (int32_t i = 0; i < asked->configuration_keys.count; i++) {
-        if (weir_bytes_equal_text(asked->configuration_keys.items[i], name)) return true;
-    }
-    return asked->configuration_keys.count < 0;
-}
-
-static bool fill_synonyms(kafka_request *request, const broker_config_entry *entry,
-                          wire_describe_configs_response_resource_result *item) {
-    item->synonyms.items = wire_describe_configs_response_synonym_new(&request->arena, 1);
-    if (!item->synonyms.items) return false;
-    item->synonyms.count = 1;
-    item->synonyms.items[0].name =
-        weir_bytes_text(entry->source == BROKER_CONFIG_TOPIC || !entry->synonym ? entry->name : entry->synonym);
-    item->synonyms.items[0].value = weir_bytes_text(entry->value);
-    item->synonyms.items[0].source = (int8_t)entry->source;
-    return true;
-}
-
-static bool fill_entries(kafka_request *request, const wire_describe_configs_request *message,
-                         const wire_describe_configs_request_resource *asked, const broker_topic *topic,
-                         wire_describe_configs_response_result *result) {
-    broker_config_entry entry;
-    int32_t count = 0;
-    while (topic ? broker_topic_config_at(request->broker, topic, (size_t)count, &entry)
-                 : broker_config_at(request->broker, (size_t)count, &entry))
-        count++;
-    result->configs.items = wire_describe_configs_response_resource_result_new(&request->arena, count);
-    if (!result->configs.items) return false;
-    for (int32_t i = 0; i < count; i++) {
-        if (topic) broker_topic_config_at(request->broker, topic, (size_t)i, &entry);
-        else broker_config_at(request->broker, (size_t)i, &entry);
-        if (!key_wanted(asked, entry.name)) continue;
-        wire_describe_configs_response_resource_result *item = &result->configs.items[result->configs.count++];
-        item->name = weir_bytes_text(entry.name);
-        item->value = weir_bytes_text(entry.value);
-        item->read_only = entry.read_only;
-        item->config_source = (int8_t)entry.source;
-        item->config_type = entry.type;
-        if (message->include_documentation) item->documentation = weir_bytes_text(entry.about);
-        if (message->include_synonyms && !fill_synonyms(request, &entry, item)) return false;
-    }
-    return true;
-}
-
-static bool fill_resource(kafka_request *request, const wire_describe_configs_request *message,
-                          const wire_describe_configs_request_resource *asked,
-                          wire_describe_configs_response_result *result) {
-    const broker_node *broker = request->broker;
-    result->resource_type = asked->resource_type;
-    result->resource_name = asked->resource_name;
-    broker_error error = BROKER_NONE;
-    const broker_topic *topic = NULL;
-    if (asked->resource_type == RESOURCE_TOPIC) {
-        topic = broker_topic_find(broker, asked->resource_name);
-        if (!broker_may(broker, request->principal, GUARD_DESCRIBE_CONFIGS, GUARD_TOPIC, asked->resource_name))
-            error = BROKER_TOPIC_AUTHORIZATION_FAILED;
-        else if (weir_failed(broker_topic_name_check(asked->resource_name))) error = BROKER_INVALID_TOPIC_EXCEPTION;
-        else if (!topic) error = BROKER_UNKNOWN_TOPIC_OR_PARTITION;
-    } else if (asked->resource_type == RESOURCE_BROKER) {
-        if (!guard_may_cluster(broker->authoriser, request->principal, GUARD_DESCRIBE_CONFIGS))
-            error = BROKER_CLUSTER_AUTHORIZATION_FAILED;
-    } else {
-        error = BROKER_INVALID_REQUEST;
-    }
-    result->error_code = (int16_t)error;
-    if (error == BROKER_NONE) return fill_entries(request, message, asked, topic, result);
-    result->error_message = weir_bytes_text(broker_error_about(error));
-    return true;
-}
-
-bool kafka_describe_configs(kafka_request *request, const void *data) {
-    const wire_describe_configs_request *message = data;
-    wire_describe_configs_response response;
-    wire_describe_configs_response_init(&response);
-    const size_t count = kafka_count(message->resources);
-    response.results.items = wire_describe_configs_response_result_new(&request->arena, (int32_t)count);
-    if (!response.results.items && count) return false;
-    response.results.count = (int32_t)count;
-    for (size_t i = 0; i < count; i++) {
-        if (!fill_resource(request, message, &message->resources.items[i], &response.results.items[i])) return false;
-    }
-    kafka_respond(request, &response);
-    return true;
-}
-
 /* ---- DescribeCluster --------------------------------------------------------------------------------------------- */
+
+enum { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2 };
 
 bool kafka_describe_cluster(kafka_request *request, const void *data) {
     const wire_describe_cluster_request *message = data;
@@ -456,6 +362,13 @@ bool kafka_describe_cluster(kafka_request *request, const void *data) {
     response.brokers.items = wire_describe_cluster_response_broker_new(&request->arena, 1);
     if (!response.brokers.items) return false;
     response.endpoint_type = message->endpoint_type;
+    if (message->endpoint_type != ENDPOINT_BROKERS) {
+        const bool known = message->endpoint_type == ENDPOINT_CONTROLLERS;
+        response.error_code = known ? BROKER_MISMATCHED_ENDPOINT_TYPE : BROKER_UNSUPPORTED_ENDPOINT_TYPE;
+        response.error_message = weir_bytes_text(broker_error_about((broker_error)response.error_code));
+        kafka_respond(request, &response);
+        return true;
+    }
     response.cluster_id = weir_bytes_text(broker->cluster_id);
     response.controller_id = broker->node_id;
     response.brokers.count = 1;

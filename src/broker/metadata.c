@@ -7,7 +7,7 @@
 /* Kafka's Uuid.METADATA_TOPIC_ID. */
 const uint8_t broker_metadata_topic_id[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
-enum { RECORD_BYTES_MAX = 64 << 10, RESOURCE_TOPIC = 2, METADATA_VERSION_LEVEL = 30 }; /* 4.3-IV0 */
+enum { RECORD_BYTES_MAX = 64 << 10, METADATA_VERSION_LEVEL = 30 }; /* 4.3-IV0 */
 
 /* ---- the queue --------------------------------------------------------------------------------------------------- */
 
@@ -141,10 +141,15 @@ void broker_metadata_add_topic(metadata_change *change, weir_bytes name, const u
 }
 
 void broker_metadata_add_config(metadata_change *change, weir_bytes topic, weir_bytes name, const char *value) {
+    broker_metadata_add_resource_config(change, BROKER_RESOURCE_TOPIC, topic, name, value);
+}
+
+void broker_metadata_add_resource_config(metadata_change *change, int8_t resource, weir_bytes resource_name,
+                                         weir_bytes name, const char *value) {
     wire_config_record record;
     wire_config_record_init(&record);
-    record.resource_type = RESOURCE_TOPIC;
-    record.resource_name = topic;
+    record.resource_type = resource;
+    record.resource_name = resource_name;
     record.name = name;
     record.value = value ? weir_bytes_text(value) : (weir_bytes){0};
     broker_metadata_add(change, WIRE_CONFIG_RECORD, 0, &record);
@@ -163,7 +168,11 @@ static weir_status replay_partition(broker_node *broker, const wire_partition_re
 }
 
 static weir_status replay_config(broker_node *broker, const wire_config_record *record) {
-    if (record->resource_type != RESOURCE_TOPIC) return weir_ok(); /* brokers and groups have none so far */
+    if (record->resource_type != BROKER_RESOURCE_TOPIC) {
+        broker_dynamic_config_restore(broker, record->resource_type, record->resource_name, record->name,
+                                      record->value);
+        return weir_ok();
+    }
     topic_entry *topic = broker_topic_get(broker, record->resource_name);
     if (topic) broker_topic_set_config(broker, topic, record->name, record->value);
     return weir_ok();

@@ -3,23 +3,6 @@
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-static void free_properties(broker_node *broker) {
-    for (size_t i = 0; i < broker->property_count; i++) {
-        weir_free(&broker->account, (void *)broker->properties[i].name);
-        weir_free(&broker->account, (void *)broker->properties[i].value);
-    }
-    weir_free(&broker->account, broker->properties);
-}
-
-static void copy_properties(broker_node *broker, const broker_config *config) {
-    broker->properties = weir_alloc(&broker->account, sizeof(weir_setting) * (config->property_count + 1));
-    broker->property_count = config->property_count;
-    for (size_t i = 0; i < config->property_count; i++) {
-        broker->properties[i].name = weir_strdup(&broker->account, config->properties[i].name);
-        broker->properties[i].value = weir_strdup(&broker->account, config->properties[i].value);
-    }
-}
-
 static void open_metrics(broker_node *broker) {
     weir_metric_open(&broker->produced_bytes, WEIR_COUNTER, "weir_broker_produced_bytes_total",
                      "Bytes of record batches taken from producers", "%s", "");
@@ -45,7 +28,8 @@ static void broker_free(broker_node *broker) {
     weir_free(&broker->account, broker->group_list);
     weir_map_deinit(&broker->groups);
     broker_topics_free(broker);
-    free_properties(broker);
+    broker_dynamic_configs_free(broker);
+    weir_free(&broker->account, broker->directory);
     wire_compressor_destroy(broker->compressor);
     weir_buffer_deinit(&broker->scratch);
     weir_buffer_deinit(&broker->rebuilt);
@@ -72,17 +56,18 @@ static broker_node *broker_make(const broker_config *config) {
     broker->authoriser = config->authoriser ? config->authoriser : &guard_allow_all;
     broker->ready = config->ready;
     broker->ready_arg = config->arg;
-    copy_properties(broker, config);
+    broker->directory = weir_strdup(&broker->account, config->directory);
+    for (size_t i = 0; i < config->property_count; i++)
+        broker_config_set_put(broker, &broker->given, config->properties[i].name, config->properties[i].value);
+    weir_map_init(&broker->topics_by_name, &broker->account);
+    weir_map_init(&broker->topics_by_id, &broker->account);
+    weir_map_init(&broker->group_configs, &broker->account);
+    broker_properties_update(broker);
     broker->node_id = (int32_t)broker_property_i64(broker, "node.id");
-    broker->fetch_bytes_max = broker_property_i64(broker, "fetch.max.bytes");
-    broker->request_bytes_max = broker_property_i64(broker, "socket.request.max.bytes");
-    broker->connections_max = broker_property_i64(broker, "max.connections");
     broker->auto_create = broker_property_is(broker, "auto.create.topics.enable");
     broker->compressor = wire_compressor_create(&broker->account);
     weir_buffer_init(&broker->scratch, &broker->account, BROKER_RECORDS_BYTES_MAX);
     weir_buffer_init(&broker->rebuilt, &broker->account, LOG_BATCH_BYTES_MAX);
-    weir_map_init(&broker->topics_by_name, &broker->account);
-    weir_map_init(&broker->topics_by_id, &broker->account);
     weir_map_init(&broker->groups, &broker->account);
     broker->start_ns = broker_now_ns(broker);
     broker->start_wall_ms = broker_wall_ms(broker);

@@ -132,6 +132,10 @@ void broker_topic_set_config(broker_node *broker, topic_entry *topic, weir_bytes
     if (index < 0) return; /* set by another release; it stays in the metadata */
     weir_free(&broker->account, topic->overrides[index]);
     topic->overrides[index] = value.data ? broker_bytes_text(broker, value) : NULL;
+    broker_topic_limits_apply(broker, topic);
+}
+
+void broker_topic_limits_apply(broker_node *broker, topic_entry *topic) {
     broker_topic_limits_update(broker, topic);
     const log_partition_config config = {.segment_bytes = (uint64_t)topic->limits.segment_bytes};
     for (int32_t i = 0; i < topic->info.partition_count; i++) log_partition_configure(topic->logs[i], &config);

@@ -53,7 +53,9 @@ static void encode_partition(const log_partition *partition, weir_buffer *target
     const log_mark *mark = &partition->flushed;
     weir_buffer_append(target, partition->id.topic_id, 16);
     put32(target, (uint32_t)partition->id.partition);
-    put64(target, (uint64_t)partition->start_offset);
+    const int64_t start =
+        partition->trim_offset > partition->start_offset ? partition->trim_offset : partition->start_offset;
+    put64(target, (uint64_t)(start < mark->end_offset ? start : mark->end_offset));
     put64(target, (uint64_t)mark->end_offset);
     put64(target, (uint64_t)mark->segment_base);
     put64(target, mark->position);

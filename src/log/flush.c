@@ -53,6 +53,7 @@ static log_flush *collect(log_store *store) {
     for (log_partition *partition = store->dirty_first; partition; partition = partition->dirty_next)
         if (is_due(store, partition) && partition->segment_count > 0)
             collect_one(partition, &flush->items[flush->count++]);
+    log_trims_collect(store);
     flush->sequence = store->stored_sequence;
     flush->generation = store->stored_generation;
     flush->position = store->stored_position;
@@ -162,6 +163,7 @@ static void end_flush(log_store *store, weir_status status) {
     if (weir_failed(status) && status.code == WEIR_DISK_FULL) log_store_disk_full(store, status);
     else if (weir_failed(status)) log_store_fail(store, status);
     else finish(store, store->flush);
+    log_trims_end(store, status);
     free_flush(store, store->flush);
     store->flush = NULL;
     store->flushing = false;
@@ -206,6 +208,9 @@ static bool is_ready(log_store *store) {
 }
 
 void log_flush_kick(log_store *store) {
+    if (store->failed || store->disk_full) log_trims_fail(store, weir_error_status(&store->why));
+    else if (store->stopping) log_trims_fail(store, weir_fail(WEIR_CANCELLED, "the log is stopping"));
+    if (log_trims_due(store)) store->flush_wanted = true;
     if (!store->flush_wanted || store->flushing || store->failed || store->disk_full) return;
     if (store->stopping && !store->sync_next) return; /* log_close() does the rest */
     if (!is_ready(store)) return;
@@ -223,6 +228,7 @@ void log_flush_init(log_store *store) {
 }
 
 void log_flush_drop(log_store *store) {
+    log_trims_drop(store);
     if (store->flush) free_flush(store, store->flush);
     store->flush = NULL;
 }

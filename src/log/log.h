@@ -103,6 +103,21 @@ uint64_t log_size_bytes(const log_partition *partition);
 /* KIP-101: the end offset of the largest epoch <= `epoch`, and that epoch; -1/-1 when unknown. */
 void log_epoch_end(const log_partition *partition, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
 
+/* Moves the first offset kept forward (KIP-107). Records before it can no longer be read from when done() says OK; the
+ * checkpoint has it then, so that it never moves back. An offset at or before the present start is nothing to do. */
+typedef struct log_trim log_trim;
+struct log_trim { /* caller's storage until done() */
+    log_partition *partition;
+    int64_t offset;
+    /* On the lane, never inside the call: OUT_OF_RANGE (above the high watermark), NOT_FOUND, IO, DISK_FULL,
+     * CANCELLED (the store stops). After a failure it may or may not have moved after a restart. */
+    void (*done)(log_trim *trim, weir_status status);
+    io_job job;       /* private */
+    weir_error error; /* private */
+    log_trim *next;   /* private */
+};
+void log_set_start_offset(log_trim *trim);
+
 /* ---- appending --------------------------------------------------------------------------------------------------- */
 
 typedef struct log_batch { /* one append to one partition */
@@ -158,6 +173,15 @@ typedef enum log_sequence_verdict {
  * NEXT. May need the partition to be verified; then it fails with BUSY and posts `retry` to the lane when it is. */
 weir_status log_check_sequence(log_partition *partition, const uint8_t *batch, size_t size, io_job *retry,
                                log_sequence_verdict *verdict, int64_t *duplicate_offset) WEIR_MUST_USE;
+
+/* An idempotent producer whose state the partition keeps: for people who look. `at` begins as 0; false at the end; no
+ * call of the log between. */
+typedef struct log_producer_info {
+    int64_t id;
+    int16_t epoch;
+    int32_t last_sequence; /* -1 = none since its last epoch began */
+} log_producer_info;
+bool log_producer_next(const log_partition *partition, size_t *at, log_producer_info *info);
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 

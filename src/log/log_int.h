@@ -169,6 +169,7 @@ struct log_partition {
     unsigned references;
 
     int64_t start_offset, end_offset, durable_end, stored_end;
+    int64_t trim_offset; /* where the start is going to be */
     uint64_t size_bytes;
     log_epoch *epochs;
     size_t epoch_count, epoch_capacity;
@@ -305,6 +306,7 @@ struct log_store {
 
     log_partition *dirty_first, *dirty_last;
     bool flush_wanted, flushing;
+    log_trim *trims, *trims_flushing; /* waiting; in the flush that runs */
     log_flush *flush;
     io_job flush_sync_job, flush_synced_job, flush_write_job, flush_written_job;
 
@@ -440,6 +442,13 @@ void log_flush_init(log_store *store);
 void log_flush_kick(log_store *store);
 weir_status log_flush_all(log_store *store) WEIR_MUST_USE;
 void log_flush_drop(log_store *store);
+
+/* start_offset.c */
+bool log_trims_due(const log_store *store);
+void log_trims_collect(log_store *store);
+void log_trims_end(log_store *store, weir_status status);
+void log_trims_fail(log_store *store, weir_status status);
+void log_trims_drop(log_store *store);
 
 /* descriptors.c */
 void log_descriptors_init(log_descriptors *descriptors, io_files *files, weir_account *account, size_t open_max);

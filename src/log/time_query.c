@@ -11,6 +11,7 @@ typedef struct work {
     log_partition *partition;
     log_segment *segments;
     size_t count;
+    int64_t start_offset; /* what lies before it is deleted */
     log_round *loan; /* holds the batch of the tail */
     weir_bytes tail_batch;
     int64_t tail_timestamp;
@@ -53,7 +54,7 @@ static weir_status find_record(log_time_query *query, work *w, weir_bytes bytes,
     weir_buffer_init(&scratch, &w->store->read_account, RECORDS_BYTES_MAX);
     weir_status status = wire_records_open(&records, &batch, w->compressor, &scratch, RECORDS_BYTES_MAX);
     while (!weir_failed(status) && !*found && wire_records_next(&records, &record)) {
-        if (record.timestamp < timestamp) continue;
+        if (record.timestamp < timestamp || record.offset < w->start_offset) continue;
         query->offset = record.offset;
         query->found_timestamp_ms = record.timestamp;
         *found = true;
@@ -89,6 +90,10 @@ static weir_status walk(log_time_query *query, work *w, const log_segment *segme
     while (!weir_failed(status) && !*found) {
         status = log_scan_header(&scan, &batch, &there);
         if (weir_failed(status) || !there) break;
+        if (wire_batch_last_offset(&batch) < w->start_offset) {
+            log_scan_skip(&scan, &batch);
+            continue;
+        }
         if (largest && batch.max_timestamp > *largest) *largest = batch.max_timestamp;
         if (!largest && wire_batch_last_offset(&batch) >= from && batch.max_timestamp >= timestamp)
             status = look_into(query, w, file, &scan, &batch, timestamp, found);
@@ -118,7 +123,11 @@ static weir_status find_latest(log_time_query *query, work *w, bool *found) {
     for (size_t i = 0; i < w->count; i++) {
         const log_segment *segment = &w->segments[i];
         int64_t largest;
-        const int64_t from = log_time_index_find(w->partition, segment->base_offset, INT64_MAX, &largest);
+        int64_t from = log_time_index_find(w->partition, segment->base_offset, INT64_MAX, &largest);
+        if (segment->base_offset < w->start_offset) { /* the index may speak of deleted records */
+            largest = -1;
+            from = w->start_offset;
+        }
         if (i + 1 == w->count || largest < 0) WEIR_TRY(walk(query, w, segment, from, 0, &largest, found));
         if (largest > best) best = largest;
     }
@@ -175,6 +184,7 @@ static void start(log_time_query *query) {
         log_partition_prepare(partition);
         return;
     }
+    w->start_offset = partition->start_offset;
     w->count = partition->segment_count;
     w->segments = weir_alloc(&store->account, (w->count + 1) * sizeof *w->segments);
     if (w->count) memcpy(w->segments, partition->segments, w->count * sizeof *w->segments);
