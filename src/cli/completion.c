@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Options of the commands that parse with getopt; stories/cli compares them with each command's help. */
+/* Options of the commands that parse with getopt; the test real/cli compares them with each command's help. */
 static const struct {
     const char *command, *words;
 } plain[] = {
     {"server", "--data --kafka --http --memory --config --set --insecure --verbose --help"},
-    {"sql", "--server --execute --file --output --help"},
-    {"check", "--help"},
+    {"sql", "-e -f --server --output --help"},
+    {"check", "--quiet --help"},
     {"version", "--json --help"},
     {"completion", "bash"},
 };

@@ -307,7 +307,7 @@ static weir_status targets(cli_kafka *kafka, cli_position position, rd_kafka_top
     const char *text;
     char topic[TOPIC_NAME_MAX];
     while ((text = cli_value_next(kafka->call, "topic", &at))) {
-        int32_t first, last;
+        int32_t first = 0, last = 0;
         int64_t offset;
         WEIR_TRY(target_of(kafka, text, topic, &first, &last));
         if (position.kind == CLI_OFFSET && first != last)
