@@ -24,7 +24,8 @@ weir_module(sql/parse USES base SOURCES ${SQL_PARSE_SOURCES})
 weir_module(sql/catalog USES sql/parse data base)
 weir_module(sql/analyse USES sql/parse sql/catalog func data base)
 weir_module(sql/plan USES sql/analyse sql/parse sql/catalog flow state func data base LIBS jansson)
-weir_module(engine USES sql/plan sql/analyse sql/parse sql/catalog flow state bus/embedded bus broker connect connect/file func data io base
+weir_module(engine USES sql/plan sql/analyse sql/parse sql/catalog flow state bus/embedded bus broker connect
+            connect/file func data io base
             LIBS jansson TEST_USES io/real io/sim)
 include(src/server/page.cmake)
 weir_module(server USES engine sql/plan broker http data guard io base SOURCES ${SERVER_GENERATED} LIBS jansson

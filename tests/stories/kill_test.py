@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Story: the clickstream job is killed by -9 again and again while its log grows, and still counts every line exactly once.
+"""Story: the clickstream job is killed by -9 again and again while its log grows, and still counts every line exactly
+once.
 
     kill_test.py WEIR [--seed N] [--kills N] [--seconds N]
 
-Method: runs examples/clickstream/clickstream.sql on a log that this program writes in random bursts, some lines of it rubbish;
-kills the server at random moments (also while it starts), starts it again on the same folder, and at the end compares every window
-of both tables with its own count of what it wrote, and lines written with clicks + quarantined. The seed is printed.
+Method: runs examples/clickstream/clickstream.sql on a log that this program writes in random bursts, some lines of it
+rubbish; kills the server at random moments (also while it starts), starts it again on the same folder, and at the end
+compares every window of both tables with its own count of what it wrote, and lines written with clicks + quarantined.
+The seed is printed.
 """
 import argparse
 import collections
@@ -34,7 +36,8 @@ class Server:
 
     def start(self, wait=True):
         self.process = subprocess.Popen(
-            [self.weir, "server", "--data", "data", "--kafka", f"127.0.0.1:{self.kafka}", "--http", f"127.0.0.1:{self.http}"],
+            [self.weir, "server", "--data", "data", "--kafka", f"127.0.0.1:{self.kafka}",
+             "--http", f"127.0.0.1:{self.http}"],
             cwd=self.folder, stdout=subprocess.PIPE, text=True)
         if not wait:
             return
@@ -57,7 +60,8 @@ class Server:
 
     def ask(self, path, body=None):
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", data, {"Content-Type": "application/json"})
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", data,
+                                         {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=20) as answer:
             return [json.loads(line) for line in answer.read().splitlines() if line.strip()]
 
@@ -114,12 +118,14 @@ def await_counts(server, writer, seconds):
         tumbling, hopping = table(server, "views_per_path"), table(server, "views_per_path_hopping")
         wrong = []
         if (clicks, bad) != (writer.lines - writer.rubbish, writer.rubbish):
-            wrong.append(f"{writer.lines} lines, {writer.rubbish} of them rubbish; weir has {clicks} clicks, {bad} quarantined")
+            wrong.append(f"{writer.lines} lines, {writer.rubbish} of them rubbish; "
+                         f"weir has {clicks} clicks, {bad} quarantined")
         for name, mine, its in (("tumbling", writer.tumbling, tumbling), ("hopping", writer.hopping, hopping)):
             different = [(key, mine.get(key), its.get(key)) for key in sorted(mine.keys() | its.keys())
                          if mine.get(key) != its.get(key)]
             if different:
-                wrong.append(f"{len(different)} {name} windows differ, first (window, written, counted): {different[0]}")
+                wrong.append(f"{len(different)} {name} windows differ, "
+                             f"first (window, written, counted): {different[0]}")
         if not wrong or time.monotonic() > deadline:
             return wrong
         time.sleep(0.1)
@@ -165,7 +171,8 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     if wrong:
         sys.exit("FAIL (seed %d): %s" % (options.seed, "; ".join(wrong)))
-    print(f"{writer.lines} lines, {writer.rubbish} quarantined, {len(writer.tumbling)} + {len(writer.hopping)} windows: all exact")
+    print(f"{writer.lines} lines, {writer.rubbish} quarantined, "
+          f"{len(writer.tumbling)} + {len(writer.hopping)} windows: all exact")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Story: what a user meets who starts weir wrongly, or asks it nonsense: one clear line and a status; the server stays up.
+"""Story: what a user meets who starts weir wrongly, or asks it nonsense: one clear line and a status; the server stays
+up.
 
     start_test.py WEIR
 
@@ -38,8 +39,9 @@ class Weir:
         check(what, good, f"status {run.returncode}, {run.stderr!r}")
 
     def serve(self, data, *more):
-        process = subprocess.Popen([self.program, "server", "--data", data, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0",
-                                    *more], cwd=self.folder, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([self.program, "server", "--data", data, "--kafka", "127.0.0.1:0",
+                                    "--http", "127.0.0.1:0", *more],
+                                   cwd=self.folder, stdout=subprocess.PIPE, text=True)
         ports = re.match(r"ready kafka=\S+:(\d+) http=\S+:(\d+)", process.stdout.readline())
         return process, int(ports.group(1)), int(ports.group(2))
 
@@ -76,8 +78,8 @@ def start_cases(weir):
     other = ["server", "--data", "other", "--kafka"]
     weir.fails("a Kafka port in use", [*other, f"127.0.0.1:{kafka}", "--http", "127.0.0.1:0"], str(kafka), "in use")
     weir.fails("an HTTP port in use", [*other, "127.0.0.1:0", "--http", f"127.0.0.1:{http}"], str(http), "in use")
-    weir.fails("a second server on the same folder", ["server", "--data", "data", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"],
-               "data", "another")
+    weir.fails("a second server on the same folder",
+               ["server", "--data", "data", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"], "data", "another")
     throw_rubbish(kafka, 1)
     throw_rubbish(http, 2)
     check("rubbish on every port leaves the server up", process.poll() is None and is_alive(http))
@@ -91,9 +93,11 @@ def folder_cases(weir):
     weir.fails("a data folder that is a file", ["server", "--data", "file/data", *ports], "file/data")
     if os.getuid() != 0:
         os.mkdir(f"{weir.folder}/locked", 0o500)
-        weir.fails("a data folder that cannot be written", ["server", "--data", "locked", *ports], "locked", "Permission")
+        weir.fails("a data folder that cannot be written", ["server", "--data", "locked", *ports],
+                   "locked", "Permission")
     else:
-        weir.fails("a data folder that cannot be written", ["server", "--data", "/proc/weir-data", *ports], "/proc/weir-data")
+        weir.fails("a data folder that cannot be written", ["server", "--data", "/proc/weir-data", *ports],
+                   "/proc/weir-data")
     properties = f"{weir.folder}/data/meta.properties"
     with open(properties) as meta:
         text = meta.read()
@@ -106,7 +110,8 @@ def option_cases(weir):
     weir.fails("an address without port", ["server", "--http", "nowhere"], "HOST:PORT", status=2)
     weir.fails("exposed without --insecure", ["server", "--kafka", "0.0.0.0:0"], "--insecure")
     weir.fails("a memory size that is none", ["server", "--memory", "lots"], "lots", "size", status=2)
-    weir.fails("no server to talk to", ["sql", "--server", "http://127.0.0.1:9", "-e", "SHOW STREAMS;"], "127.0.0.1:9", "weir server")
+    weir.fails("no server to talk to", ["sql", "--server", "http://127.0.0.1:9", "-e", "SHOW STREAMS;"],
+               "127.0.0.1:9", "weir server")
     weir.fails("a property nobody has", ["server", "--data", "p", *ANY_PORTS, "--set", "num.partition=3"],
                "num.partitions")
     process, _, http = weir.serve("with-properties", "--set", "ksql.streams.auto.offset.reset=earliest",
@@ -125,13 +130,14 @@ def sql_cases(weir):
                      "CREATE STREAM errors AS SELECT path FROM clicks\n    WHERE statsu >= 400;\n")
     run = subprocess.run([weir.program, "check", "wrong.sql"], cwd=weir.folder, capture_output=True, text=True)
     text = run.stderr.lower()
-    good = run.returncode == 1 and "wrong.sql:5:11" in text and "where statsu >= 400" in text and "^" in text and "did you mean" in text
+    good = run.returncode == 1 and all(
+        word in text for word in ("wrong.sql:5:11", "where statsu >= 400", "^", "did you mean"))
     check("an unknown column: file:line:column, the line, a caret, the nearest name", good, run.stderr)
     with open(f"{weir.folder}/wrong.sql", "w") as script:
         script.write("CREATE STREAM a AS\n  SELECT x\n  FORM b;\n")
     run = subprocess.run([weir.program, "check", "wrong.sql"], cwd=weir.folder, capture_output=True, text=True)
-    check("a syntax error says what was expected", run.returncode == 1 and "wrong.sql:3:" in run.stderr and "FROM" in run.stderr
-          and "expected" in run.stderr.lower(), run.stderr)
+    good = run.returncode == 1 and "wrong.sql:3:" in run.stderr and "FROM" in run.stderr
+    check("a syntax error says what was expected", good and "expected" in run.stderr.lower(), run.stderr)
 
 
 def main():
