@@ -17,7 +17,7 @@ static bool grow(weir_buffer *buffer, size_t needed) {
     size_t capacity = buffer->capacity ? buffer->capacity * 2 : CAPACITY_MIN;
     if (capacity < needed) capacity = needed;
     if (capacity > buffer->max_bytes) capacity = buffer->max_bytes;
-    uint8_t *data = weir_try_alloc_raw(buffer->account, capacity);
+    uint8_t *data = weir_try_alloc_raw(buffer->account, capacity ? capacity : 1);
     if (!data) return false;
     if (buffer->size) memcpy(data, buffer->data, buffer->size);
     weir_free(buffer->account, buffer->data);
@@ -29,7 +29,8 @@ static bool grow(weir_buffer *buffer, size_t needed) {
 uint8_t *weir_buffer_reserve(weir_buffer *buffer, size_t bytes) {
     if (buffer->overflowed) return NULL;
     const bool fits = bytes <= buffer->max_bytes && buffer->size <= buffer->max_bytes - bytes;
-    if (!fits || (buffer->size + bytes > buffer->capacity && !grow(buffer, buffer->size + bytes))) {
+    const bool has_room = buffer->data && buffer->size + bytes <= buffer->capacity; /* no bytes, too, are somewhere */
+    if (!fits || (!has_room && !grow(buffer, buffer->size + bytes))) {
         buffer->overflowed = true;
         return NULL;
     }

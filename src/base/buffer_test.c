@@ -72,6 +72,19 @@ static void a_size_that_would_wrap_overflows(void **state) {
     weir_buffer_deinit(&buffer);
 }
 
+static void no_bytes_are_somewhere_too(void **state) {
+    (void)state;
+    for (size_t most = 0; most < 2; most++) {
+        weir_buffer buffer;
+        weir_buffer_init(&buffer, &account, most);
+        assert_non_null(weir_buffer_reserve(&buffer, 0));
+        assert_false(buffer.overflowed);
+        weir_buffer_append_text(&buffer, "x");
+        assert_int_equal(buffer.size, most);
+        weir_buffer_deinit(&buffer);
+    }
+}
+
 static void the_budget_is_a_maximum_too(void **state) {
     (void)state;
     weir_account small;
@@ -128,6 +141,7 @@ int main(void) {
         cmocka_unit_test(writes_follow_each_other),
         cmocka_unit_test(at_every_maximum_what_fits_is_kept_and_the_rest_is_told),
         cmocka_unit_test(a_size_that_would_wrap_overflows),
+        cmocka_unit_test(no_bytes_are_somewhere_too),
         cmocka_unit_test(the_budget_is_a_maximum_too),
         cmocka_unit_test(a_text_that_fills_the_buffer_leaves_no_terminator),
         cmocka_unit_test(growth_doubles),

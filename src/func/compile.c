@@ -29,7 +29,7 @@ func_value func_value_at(const data_vector *vector, uint32_t row) {
     case DATA_DECIMAL: value.decimal = vector->decimals[index]; break;
     case DATA_STRING:
     case DATA_BYTES: value.text = data_text_bytes(&vector->texts[index]); break;
-    default: weir_assert(!"a nested value is not a func_value");
+    default: weir_assert(vector->type->kind < DATA_ARRAY); /* a nested value is not a func_value */
     }
     return value;
 }
@@ -50,7 +50,7 @@ data_vector *func_constant(weir_arena *arena, const func_value *value) {
         case DATA_DECIMAL: vector->decimals[0] = value->decimal; break;
         case DATA_STRING:
         case DATA_BYTES: vector->texts[0] = data_text_of(value->text.data, value->text.size); break;
-        default: weir_assert(!"a nested literal can only be NULL");
+        default: weir_assert(value->type->kind < DATA_ARRAY); /* a nested literal can only be NULL */
         }
     }
     vector->constant = true;

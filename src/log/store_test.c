@@ -351,6 +351,24 @@ static void a_folder_belongs_to_one_server_and_to_no_newer_format(void **state) 
     assert_int_equal(log_open(&second, &config, &report).code, WEIR_UNSUPPORTED);
 }
 
+/* Found by fuzzing: an emptied file was taken for a lack of memory. */
+static void a_checkpoint_that_was_emptied_is_told(void **state) {
+    test_world *t = *state;
+    log_store *store = open_store(t, (log_config){0}, NULL), *second;
+    const log_config config = {.world = t->world, .lane = t->lane, .directory = t->directory};
+    log_start_report report;
+    test_append(t, store, open_partition(store, 1, 0), 2, 30, 1, NULL, NULL);
+    test_close(t, store);
+    char path[128];
+    io_file *file;
+    snprintf(path, sizeof path, "%s/checkpoint", t->directory);
+    assert_int_equal(io_open(t->world->files, path, IO_OPEN_WRITE | IO_OPEN_TRUNCATE, &file).code, WEIR_OK);
+    io_close(t->world->files, file);
+    const weir_status status = log_open(&second, &config, &report);
+    assert_int_equal(status.code, WEIR_CORRUPT);
+    assert_non_null(strstr(status.text, "checkpoint is not a checkpoint"));
+}
+
 static unsigned open_descriptors(void) {
     unsigned count = 0;
     DIR *directory = opendir("/proc/self/fd");
@@ -427,6 +445,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_deleted_topic_is_gone_and_its_namesake_begins_empty, setup, teardown),
         cmocka_unit_test_setup_teardown(times_find_their_offsets_in_segments_and_in_the_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(a_folder_belongs_to_one_server_and_to_no_newer_format, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_checkpoint_that_was_emptied_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_thousand_idle_partitions_cost_no_descriptor_and_a_start_is_quick, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(limits_are_told, setup, teardown),

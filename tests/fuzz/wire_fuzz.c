@@ -1,6 +1,4 @@
-/* fuzz: modules=base,wire libs=lz4,zstd,snappy,z,xxhash
- *
- * Goal: no bytes can hurt what reads Kafka's bytes. Method: the first byte chooses what the rest is: a message of the
+/* Goal: no bytes can hurt what reads Kafka's bytes. Method: the first byte chooses what the rest is: a message of the
  * table in one of its versions, a request frame, a metadata record, a record batch as it is, compressed bytes, or the
  * plain records of a batch that is then compressed with each codec, so that mutation reaches behind the compression.
  * What decodes must encode, and that must decode to the same.
