@@ -184,6 +184,7 @@ static void join_round(log_round *round, log_chunk *chunk, log_batch *batch) {
     round->batch_bytes += batch->size;
     log_partition_note_epoch(partition, store->leader_epoch, batch->base_offset);
     log_producer_note(partition, &header);
+    log_transaction_note(partition, &header);
     log_partition_mark_dirty(partition, round->sequence);
     partition->end_offset = batch->end_offset;
     partition->size_bytes += batch->size;

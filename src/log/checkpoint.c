@@ -2,7 +2,7 @@
  *
  *   at size                                              per partition
  *    0   8  "WEIRCKPT"                                   16  topic id           4  partition
- *    8   4  version, 1                                    8  start offset       8  end offset of what is synced
+ *    8   4  version, 2                                    8  start offset       8  end offset of what is synced
  *   12   4  crc32c of everything from 16 on               8  last segment       8  synced bytes of it
  *   16   4  leader epoch                                  8  bytes in the segments before it
  *   20   4  partitions                                    4  entries of its .index that are synced, 4 of .timeindex
@@ -10,6 +10,10 @@
  *   32   8  generation of the journal file in which       4  producers, each 8 id, 2 epoch, 2 batches,
  *   40   8  that round begins, and where; 0 0 = in a            each 4 first sequence, 4 last, 8 base offset, 8 end
  *           file of its own
+ *
+ * and since version 2 per partition: 8 end offset of the batches whose transactions are known; 4 open transactions,
+ * each 8 producer id, 8 first offset; 4 aborted ones, each 8 producer id, 8 first offset, 8 offset of the marker,
+ * 8 last stable offset behind it.
  *
  * Numbers are little-endian. Replaced as a whole: written to `checkpoint.new`, synced, renamed, the directory synced.
  * `.clean` holds the number of the first round after a clean stop, in decimal; it is removed at the next start, and
@@ -20,7 +24,12 @@
 
 #include <inttypes.h>
 
-enum { CHECKPOINT_VERSION = 1, CHECKPOINT_HEADER_BYTES = 48, CHECKPOINT_BYTES_MAX = 1 << 30 };
+enum {
+    CHECKPOINT_VERSION = 2,
+    CHECKPOINT_VERSION_OLDEST = 1,
+    CHECKPOINT_HEADER_BYTES = 48,
+    CHECKPOINT_BYTES_MAX = 1 << 30
+};
 static const char MAGIC[8] = {'W', 'E', 'I', 'R', 'C', 'K', 'P', 'T'};
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
@@ -49,6 +58,34 @@ static void encode_producer(const log_producer *producer, int64_t durable_end, w
     }
 }
 
+/* As of the durable end, as above. */
+static void encode_transactions(const log_partition *partition, weir_buffer *target) {
+    const log_transactions *list = &partition->transactions;
+    const int64_t end = partition->durable_end;
+    put64(target, (uint64_t)(list->noted_end < end ? list->noted_end : end));
+    const size_t at = target->size;
+    uint32_t count = 0;
+    put32(target, 0);
+    for (size_t i = 0; i < list->open_count; i++) {
+        const log_transaction *open = &list->open[i];
+        if (open->first_offset >= end || (open->marker_offset >= 0 && open->marker_offset < end)) continue;
+        put64(target, (uint64_t)open->producer_id);
+        put64(target, (uint64_t)open->first_offset);
+        count++;
+    }
+    if (!target->overflowed) memcpy(target->data + at, &count, 4);
+    count = 0;
+    while (count < list->aborted_count && list->aborted[count].last_offset < end) count++;
+    put32(target, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const log_aborted *aborted = &list->aborted[i];
+        put64(target, (uint64_t)aborted->producer_id);
+        put64(target, (uint64_t)aborted->first_offset);
+        put64(target, (uint64_t)aborted->last_offset);
+        put64(target, (uint64_t)aborted->stable_offset);
+    }
+}
+
 static void encode_partition(const log_partition *partition, weir_buffer *target) {
     const log_mark *mark = &partition->flushed;
     weir_buffer_append(target, partition->id.topic_id, 16);
@@ -73,6 +110,7 @@ static void encode_partition(const log_partition *partition, weir_buffer *target
     void *value;
     for (size_t at = 0; weir_map_next(&partition->producers, &at, NULL, &value);)
         encode_producer(value, partition->durable_end, target);
+    encode_transactions(partition, target);
 }
 
 void log_checkpoint_encode(log_store *store, uint64_t replay_from, uint64_t generation, uint64_t position,
@@ -123,6 +161,7 @@ weir_status log_checkpoint_write(log_store *store, weir_bytes bytes) {
 typedef struct input {
     const uint8_t *at, *end;
     bool damaged;
+    uint32_t version;
 } input;
 
 static uint64_t take(input *in, size_t bytes) {
@@ -150,6 +189,23 @@ static void decode_producer(log_partition *partition, input *in) {
         const int32_t first = (int32_t)take(in, 4), last = (int32_t)take(in, 4);
         const int64_t base = (int64_t)take(in, 8), end = (int64_t)take(in, 8);
         log_producer_push(producer, (log_producer_batch){first, last, base, end});
+    }
+}
+
+static void decode_transactions(log_partition *partition, input *in) {
+    partition->transactions.noted_end = (int64_t)take(in, 8);
+    for (uint64_t left = take(in, 4); left > 0 && !in->damaged; left--) {
+        const int64_t id = (int64_t)take(in, 8);
+        log_transaction_begin(partition, id, (int64_t)take(in, 8));
+    }
+    for (uint64_t left = take(in, 4); left > 0 && !in->damaged; left--) {
+        log_aborted aborted;
+        aborted.producer_id = (int64_t)take(in, 8);
+        aborted.first_offset = (int64_t)take(in, 8);
+        aborted.last_offset = (int64_t)take(in, 8);
+        aborted.stable_offset = (int64_t)take(in, 8);
+        log_transaction_add_aborted(partition, &aborted);
+        partition->store->transaction_count++;
     }
 }
 
@@ -183,6 +239,7 @@ static void decode_partition(log_store *store, input *in) {
         log_partition_note_epoch(partition, epoch, (int64_t)take(in, 8));
     }
     for (uint64_t left = take(in, 4); left > 0 && !in->damaged; left--) decode_producer(partition, in);
+    if (in->version >= 2) decode_transactions(partition, in);
 }
 
 static weir_status decode(log_store *store, const uint8_t *bytes, size_t size) {
@@ -191,11 +248,11 @@ static weir_status decode(log_store *store, const uint8_t *bytes, size_t size) {
         return weir_fail(WEIR_CORRUPT, "%s/checkpoint is not a checkpoint; restore the folder from a copy",
                          store->directory);
     memcpy(&version, bytes + 8, 4);
-    if (version != CHECKPOINT_VERSION)
+    if (version < CHECKPOINT_VERSION_OLDEST || version > CHECKPOINT_VERSION)
         return weir_fail(WEIR_UNSUPPORTED, "%s/checkpoint has format %u, this weir reads %d", store->directory, version,
                          CHECKPOINT_VERSION);
     memcpy(&crc, bytes + 12, 4);
-    input in = {bytes + 16, bytes + size, crc != weir_crc32c(0, bytes + 16, size - 16)};
+    input in = {bytes + 16, bytes + size, crc != weir_crc32c(0, bytes + 16, size - 16), version};
     store->leader_epoch = (int32_t)take(&in, 4);
     uint64_t count = take(&in, 4);
     store->replay_from = take(&in, 8);

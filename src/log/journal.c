@@ -331,6 +331,7 @@ static void note_batch(log_store *store, log_journal_file *file, const uint8_t *
     partition->size_bytes += size;
     log_partition_note_epoch(partition, batch.partition_leader_epoch, base);
     log_producer_note(partition, &batch);
+    log_transaction_note(partition, &batch);
     log_partition_mark_dirty(partition, sequence);
     report->clean = false;
 }

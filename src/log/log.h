@@ -183,6 +183,29 @@ typedef struct log_producer_info {
 } log_producer_info;
 bool log_producer_next(const log_partition *partition, size_t *at, log_producer_info *info);
 
+/* ---- transactions (KIP-98) --------------------------------------------------------------------------------------- */
+
+/* Which transactions are open and which were aborted follows from the batches: log_append() notes it and recovery
+ * brings it back. At most LOG_TRANSACTIONS_MAX of both in a store. */
+typedef struct log_aborted { /* as in Kafka's .txnindex */
+    int64_t producer_id;
+    int64_t first_offset;  /* of its records */
+    int64_t last_offset;   /* of its marker */
+    int64_t stable_offset; /* the last stable offset once the marker was there */
+} log_aborted;
+
+/* Below it every transaction has ended, and the marker is durable (with `ahead`: appended). At most the durable end
+ * (the end). It changes only when that does. */
+int64_t log_last_stable_offset(const log_partition *partition, bool ahead);
+/* false: nothing is open and nothing was ever aborted, so that a reader has nothing to look for. */
+bool log_has_transactions(const log_partition *partition);
+/* First offset of the producer's open transaction, -1 = none. */
+int64_t log_transaction_start(const log_partition *partition, int64_t producer_id);
+/* Aborted transactions with something in [from, to), the first `found_max` of them in `found`; returns how many. */
+size_t log_aborted_in(const log_partition *partition, int64_t from, int64_t to, log_aborted *found, size_t found_max);
+/* No transaction should begin until retention has removed aborted ones. */
+bool log_transactions_full(const log_store *store);
+
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 typedef struct log_read log_read;

@@ -28,6 +28,7 @@ enum {
     LOG_INDEX_INTERVAL_BYTES = 4096,     /* Kafka's index.interval.bytes */
     LOG_INDEX_SYNC_BYTES = 256 << 10,    /* of segment not covered by a synced index; scanned at the next first use */
     LOG_PRODUCERS_MAX = 65536,           /* producers of all partitions together; the longest silent one is forgotten */
+    LOG_TRANSACTIONS_MAX = 1 << 20, /* open and aborted ones of all partitions; 32 bytes each */
     LOG_PRODUCER_BATCHES = 5,            /* Kafka's: a client has at most five requests in flight */
     LOG_FOLDER_MAX = LOG_TOPIC_NAME_MAX + 12 + 1,
     LOG_PATH_MAX = 4096,
@@ -130,6 +131,19 @@ typedef struct log_epoch {
     int64_t start_offset;
 } log_epoch;
 
+typedef struct log_transaction { /* in the order of their first offsets */
+    int64_t producer_id, first_offset;
+    int64_t marker_offset; /* -1 = open */
+} log_transaction;
+
+typedef struct log_transactions {
+    log_transaction *open; /* and those whose marker is not durable yet */
+    size_t open_count, open_capacity;
+    log_aborted *aborted; /* in the order of their markers */
+    size_t aborted_count, aborted_capacity;
+    int64_t noted_end; /* of the batches that have gone in here */
+} log_transactions;
+
 /* The end of a partition's segments, as the store lane appends to it. */
 typedef struct log_writer {
     bool ready;   /* verified and replayed */
@@ -174,6 +188,7 @@ struct log_partition {
     log_epoch *epochs;
     size_t epoch_count, epoch_capacity;
     weir_map producers;
+    log_transactions transactions;
 
     log_tail_item *tail; /* a ring of batches that rounds in memory hold, in offset order */
     size_t tail_head, tail_count, tail_capacity;
@@ -317,6 +332,7 @@ struct log_store {
 
     log_producer *producer_first, *producer_last;
     size_t producer_count;
+    size_t transaction_count; /* open and aborted ones of all partitions */
     size_t background; /* other jobs in flight: prepares, deletes, reads, orphans */
 };
 
@@ -414,6 +430,13 @@ log_producer *log_producer_create(log_partition *partition, int64_t id);
 void log_producer_push(log_producer *producer, log_producer_batch batch);
 void log_producers_rewind(log_partition *partition, int64_t end_offset);
 void log_producers_drop(log_partition *partition);
+
+/* transactions.c */
+void log_transaction_note(log_partition *partition, const wire_batch *batch);
+void log_transaction_begin(log_partition *partition, int64_t producer_id, int64_t first_offset);
+void log_transaction_add_aborted(log_partition *partition, const log_aborted *aborted);
+void log_transactions_rewind(log_partition *partition, int64_t end_offset);
+void log_transactions_drop(log_partition *partition);
 
 /* reader.c, time_query.c */
 void log_reader_start_blocked(log_partition *partition);

@@ -56,6 +56,7 @@ void log_partition_release(log_partition *partition) {
     if (--partition->references > 0) return;
     log_partition_mark_clean(partition);
     log_producers_drop(partition);
+    log_transactions_drop(partition);
     weir_map_deinit(&partition->producers);
     free_prepared(partition);
     weir_free(account, partition->segments);
@@ -150,6 +151,7 @@ void log_partition_rewind(log_partition *partition, int64_t end_offset) {
     while (partition->epoch_count > 0 && partition->epochs[partition->epoch_count - 1].start_offset >= end_offset)
         partition->epoch_count--;
     log_producers_rewind(partition, end_offset);
+    log_transactions_rewind(partition, end_offset);
 }
 
 /* ---- dirty: in the journal, not surely in synced segments -------------------------------------------------------- */
