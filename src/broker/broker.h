@@ -17,7 +17,7 @@
  * write after what they read.
  *
  * WHAT SURVIVES lives in topics: `__cluster_metadata-0` (KRaft records: FeatureLevel, RegisterBroker, Topic, Partition,
- * Config, RemoveTopic, ProducerIds) and `__consumer_offsets-0` (Kafka's group and offset records). A topic is its
+ * Config, RemoveTopic, ProducerIds) and `__consumer_offsets-0` (Kafka's group and offset records), and `__transaction_state-0`. A topic is its
  * record; the folders follow, and those without a record are removed at start.
  *
  * Threads: everything runs on one loop lane (config.lane) except where a function says otherwise. */
@@ -245,7 +245,9 @@ struct broker_produce {
     int16_t acks; /* 0, 1 or -1; with 0 and 1 done() comes after the append, with -1 when it is durable */
     bool auto_create;            /* makes missing topics when auto.create.topics.enable */
     bool zstd_allowed;           /* false: UNSUPPORTED_COMPRESSION_TYPE for zstd (produce before version 7) */
-    bool transactional;          /* TRANSACTIONAL_ID_AUTHORIZATION_FAILED until there are transactions */
+    weir_bytes transactional_id; /* data NULL = none */
+    bool joins_transaction;      /* its partitions join the transaction by this (KIP-890, produce from version 12) */
+    bool knows_abortable;        /* TRANSACTION_ABORTABLE (from version 11) */
     void (*done)(broker_produce *produce);
     /* Every part is in the log or refused: what is produced from here on comes after it. May run inside the call; NULL
      * = not told. */
@@ -306,8 +308,11 @@ typedef struct broker_fetch_part {
     int32_t max_bytes;
     broker_error error;           /* out */
     int64_t high_watermark;       /* out; -1 on failure, as the next */
+    int64_t last_stable_offset;   /* out */
     int64_t log_start_offset;     /* out */
-    weir_bytes bytes;             /* out: whole batches; until broker_fetch_release() */
+    weir_bytes bytes;             /* out: whole batches; until broker_fetch_release(), as the next */
+    log_aborted *aborted;         /* out: with read_committed, the aborted transactions that `bytes` has something of */
+    size_t aborted_count;
     bool zstd_refused;            /* in: UNSUPPORTED_COMPRESSION_TYPE for a batch of zstd (fetch before version 10) */
     bool read_held;               /* private, as all below */
     int64_t seen_end;
@@ -321,6 +326,7 @@ struct broker_fetch {
     size_t part_count;
     int32_t max_wait_ms;
     int32_t min_bytes;
+    bool read_committed;          /* up to the last stable offset */
     int32_t max_bytes;            /* of all parts; the first batch of the first part that has one comes whole */
     void (*done)(broker_fetch *fetch);
     broker_node *broker;               /* private, as all below */
@@ -353,11 +359,13 @@ struct broker_list_offset {
     broker_target target;
     int32_t current_leader_epoch;
     int64_t timestamp_ms;         /* or one of the above */
+    bool read_committed;          /* the latest is the last stable offset; nothing beyond it is found */
     void (*done)(broker_list_offset *list);
     broker_error error;           /* out */
     int64_t offset, found_timestamp_ms; /* out: -1 = none */
     int32_t leader_epoch;         /* out */
     log_time_query query;         /* private, as all below */
+    int64_t stable_offset;
     io_job job;
     broker_node *broker;
 };
@@ -388,7 +396,8 @@ void broker_records_delete(broker_node *broker, broker_delete_records *del);
 typedef struct broker_producer_id broker_producer_id;
 struct broker_producer_id {
     const guard_principal *principal;
-    bool transactional;           /* TRANSACTIONAL_ID_AUTHORIZATION_FAILED until there are transactions */
+    weir_bytes transactional_id;  /* data NULL = an idempotent producer */
+    int32_t timeout_ms;           /* of its transactions */
     int64_t current_id;           /* -1, or the id whose epoch is to be raised (KIP-360) */
     int16_t current_epoch;
     void (*done)(broker_producer_id *request);
@@ -399,7 +408,8 @@ struct broker_producer_id {
     broker_node *broker;
     broker_producer_id *next;
 };
-/* Ids come in blocks whose records are durable before the first id of a block is handed out. */
+/* Ids come in blocks whose records are durable before the first id of a block is handed out. With a transactional id:
+ * whoever used it before is fenced, and what it left open is aborted. */
 void broker_producer_id_start(broker_node *broker, broker_producer_id *request);
 
 /* ---- groups: the classic protocol -------------------------------------------------------------------------------- */
@@ -494,6 +504,8 @@ void broker_offsets_commit(broker_node *broker, broker_offset_commit *commit);
 /* The committed offset, at once and durable; NULL = none. The view is valid until the next call of the broker. */
 const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes group, weir_bytes topic,
                                         int32_t partition);
+/* Does a transaction that has not ended hold an offset for it (UNSTABLE_OFFSET_COMMIT)? */
+bool broker_offset_unstable(const broker_node *broker, weir_bytes group, weir_bytes topic, int32_t partition);
 /* All committed offsets of a group, one after another: *at begins as 0; NULL at the end. No call of the broker between.
  */
 const broker_offset *broker_offset_next(const broker_node *broker, weir_bytes group, size_t *at);

@@ -152,6 +152,8 @@ struct broker_replay {
     broker_node *broker;
     log_partition *log;
     weir_status (*apply)(broker_node *broker, const wire_record *record);
+    void (*marker)(broker_node *broker, int64_t producer_id, bool commit); /* NULL = passed over */
+    const wire_batch *batch; /* that the record is in */
     void (*done)(broker_node *broker, weir_status status);
     log_read read;
     int64_t offset;
@@ -189,7 +191,8 @@ typedef struct group_pending { /* KIP-394: ids given out and not yet used */
 typedef struct group_offset {
     broker_offset value; /* topic and metadata owned */
     int64_t commit_ms;
-    uint32_t pending;    /* commits on their way to the disk */
+    uint32_t pending;    /* commits on their way to the disk or to the end of their transaction */
+    uint32_t unstable;   /* of them, those of transactions */
     bool present;        /* false while only pending */
 } group_offset;
 
@@ -248,6 +251,7 @@ struct group_append { /* records on their way into __consumer_offsets, with what
     broker_node *broker;
     weir_buffer buffer;
     wire_builder builder;
+    wire_batch_options options; /* with a producer id the offsets become visible with its transaction */
     log_group group;
     log_batch own;
     bool is_ready; /* the batch is complete */
@@ -270,12 +274,28 @@ void broker_group_append_group(group_append *append, const group_entry *group);
 /* `batches`: NULL, or batches that go before the records in one atomic group, with one free place at the end; borrowed
  * until done. */
 void broker_group_append_send(group_append *append, log_batch *batches, size_t batch_count);
+void broker_group_use_end(group_use *use, bool durable);
+broker_error broker_offset_check(broker_node *broker, const guard_principal *principal, broker_offset *offset);
 weir_status broker_offsets_replay(broker_node *broker, const wire_record *record) WEIR_MUST_USE;
 void broker_offsets_loaded(broker_node *broker); /* groups come back as they were stored */
 void broker_offsets_topic_deleted(broker_node *broker, const topic_entry *topic);
 void broker_offsets_expire(broker_node *broker);
 void broker_group_offsets_free(group_entry *group);
 void broker_appends_stop(broker_node *broker);
+
+/* ---- transactions: txn_int.h ------------------------------------------------------------------------------------- */
+
+typedef struct broker_transactions broker_transactions;
+void broker_transactions_open(broker_node *broker);
+void broker_transactions_free(broker_node *broker);
+log_partition *broker_transactions_log(const broker_node *broker); /* NULL = no topic yet */
+weir_status broker_transactions_replay(broker_node *broker, const wire_record *record) WEIR_MUST_USE;
+void broker_transactions_loaded(broker_node *broker);
+void broker_transactions_expire(broker_node *broker);
+void broker_transactions_stop(broker_node *broker);
+/* Offsets of an open transaction: kept until it ends. */
+void broker_txn_offsets_hold(broker_node *broker, int64_t producer_id, const group_use *use);
+void broker_txn_offsets_settle(broker_node *broker, int64_t producer_id, bool commit);
 
 /* Stopping: ends what waits. What is in the log ends by itself. */
 void broker_fetches_stop(broker_node *broker);
@@ -347,6 +367,8 @@ struct broker_node {
     io_job appends_room_job;
     io_timer expire_timer;
     io_job expire_job;
+
+    broker_transactions *transactions;
 
     kafka_listener *listeners;
     size_t listener_count, connection_count;

@@ -74,6 +74,10 @@ const weir_option broker_properties[] = {
     {"offsets.retention.minutes", WEIR_OPTION_I64, "10080", "offsets of a group without members are kept so long", 1,
      INT32_MAX},
     {"socket.request.max.bytes", WEIR_OPTION_I64, "104857600", "largest request", 64, INT32_MAX},
+    {"transaction.max.timeout.ms", WEIR_OPTION_I64, "900000", "longest transaction timeout a producer may ask for", 1,
+     INT32_MAX},
+    {"transactional.id.expiration.ms", WEIR_OPTION_I64, "604800000", "an idle transactional id is kept so long", 1,
+     INT64_MAX / 1000000},
     {NULL, WEIR_OPTION_TEXT, NULL, NULL, 0, 0}};
 
 const topic_config broker_topic_configs[] = {

@@ -19,6 +19,9 @@ static void release_reads(broker_fetch *fetch) {
         part->read_held = false;
         fetch->broker->fetch_held_bytes -= part->bytes.size;
         part->bytes = (weir_bytes){0};
+        weir_free(&fetch->broker->account, part->aborted);
+        part->aborted = NULL;
+        part->aborted_count = 0;
         log_read_release(&part->read);
     }
     fetch->bytes_read = 0;
@@ -88,6 +91,29 @@ static bool is_zstd(weir_bytes bytes) {
            batch.codec == WIRE_CODEC_ZSTD;
 }
 
+/* What a reader of committed records gets: batches below the last stable offset, and which of their transactions were
+ * aborted. */
+static void keep_stable(broker_fetch_part *part) {
+    log_partition *log = part->read.partition;
+    weir_bytes left = part->bytes;
+    wire_batch batch;
+    int64_t end = part->read.end_offset;
+    if (end > part->last_stable_offset) {
+        end = part->last_stable_offset;
+        while (!weir_failed(wire_batch_parse_header(left, &batch)) && batch.base_offset < end) {
+            left.data += batch.size_bytes;
+            left.size -= batch.size_bytes;
+            if (left.size == 0) break;
+        }
+        part->bytes.size -= left.size;
+    }
+    if (!log_has_transactions(log)) return;
+    const size_t count = log_aborted_in(log, part->offset, end, NULL, 0);
+    if (count == 0) return;
+    part->aborted = weir_alloc(&part->owner->broker->account, sizeof *part->aborted * count);
+    part->aborted_count = log_aborted_in(log, part->offset, end, part->aborted, count);
+}
+
 static void read_done(log_read *read, weir_status status) {
     broker_fetch_part *part = io_owner(read, broker_fetch_part, read);
     broker_fetch *fetch = part->owner;
@@ -100,8 +126,9 @@ static void read_done(log_read *read, weir_status status) {
     } else {
         part->read_held = true;
         part->bytes = read->bytes;
-        fetch->bytes_read += read->bytes.size;
-        fetch->broker->fetch_held_bytes += read->bytes.size;
+        if (fetch->read_committed) keep_stable(part);
+        fetch->bytes_read += part->bytes.size;
+        fetch->broker->fetch_held_bytes += part->bytes.size;
     }
     fetch->next_part++;
     pass_next(fetch);
@@ -129,6 +156,7 @@ static broker_error check_part(broker_node *broker, const broker_fetch *fetch, b
     if (part->current_leader_epoch >= 0 && part->current_leader_epoch < epoch) return BROKER_FENCED_LEADER_EPOCH;
     if (part->current_leader_epoch > epoch) return BROKER_UNKNOWN_LEADER_EPOCH;
     part->high_watermark = log_high_watermark(*log);
+    part->last_stable_offset = log_last_stable_offset(*log, false);
     part->log_start_offset = log_start_offset(*log);
     if (part->offset < part->log_start_offset || part->offset > part->high_watermark) return BROKER_OFFSET_OUT_OF_RANGE;
     return BROKER_NONE;
@@ -144,7 +172,8 @@ static void pass_next(broker_fetch *fetch) {
         part->read = (log_read){.partition = log, .offset = part->offset, .done = read_done};
         part->seen_end = part->high_watermark;
         part->read.max_bytes = part_room(fetch, part);
-        if (part->offset == part->high_watermark || part->read.max_bytes == 0) continue;
+        const int64_t visible = fetch->read_committed ? part->last_stable_offset : part->high_watermark;
+        if (part->offset >= visible || part->read.max_bytes == 0) continue;
         log_read_start(&part->read);
         return;
     }
@@ -197,7 +226,9 @@ void broker_fetch_start(broker_node *broker, broker_fetch *fetch) {
         part->owner = fetch;
         part->read_held = false;
         part->bytes = (weir_bytes){0};
-        part->high_watermark = part->log_start_offset = -1;
+        part->high_watermark = part->last_stable_offset = part->log_start_offset = -1;
+        part->aborted = NULL;
+        part->aborted_count = 0;
     }
     broker_operation_begin(broker);
     fetch->previous = NULL;

@@ -77,6 +77,12 @@ const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes gr
     return offset && offset->present ? &offset->value : NULL;
 }
 
+bool broker_offset_unstable(const broker_node *broker, weir_bytes group_id, weir_bytes topic, int32_t partition) {
+    const group_entry *group = broker_group_get(broker, group_id);
+    const group_offset *offset = group ? offset_get(group, topic, partition) : NULL;
+    return offset && offset->unstable > 0;
+}
+
 const broker_offset *broker_offset_next(const broker_node *broker, weir_bytes group_id, size_t *at) {
     const group_entry *group = broker_group_get(broker, group_id);
     void *value;
@@ -100,6 +106,7 @@ group_append *broker_group_append(broker_node *broker, void (*done)(group_append
     append->broker = broker;
     append->done = done;
     append->owner = owner;
+    append->options = wire_batch_options_default;
     weir_buffer_init(&append->buffer, &broker->account, LOG_BATCH_BYTES_MAX);
     wire_builder_begin(&append->builder, &append->buffer);
     return append;
@@ -228,7 +235,7 @@ void broker_group_append_group(group_append *append, const group_entry *group) {
 
 /* ---- the end of an append ---------------------------------------------------------------------------------------- */
 
-static void use_end(group_use *use, bool durable) {
+void broker_group_use_end(group_use *use, bool durable) {
     group_entry *group = use->group;
     group_offset *offset = use->offset;
     offset->pending--;
@@ -249,7 +256,11 @@ static void append_free(group_append *append) {
 
 static void append_end(group_append *append, weir_status status) {
     broker_node *broker = append->broker;
-    for (size_t i = 0; i < append->use_count; i++) use_end(&append->uses[i], !weir_failed(status));
+    for (size_t i = 0; i < append->use_count; i++) {
+        if (append->options.producer_id >= 0 && !weir_failed(status))
+            broker_txn_offsets_hold(broker, append->options.producer_id, &append->uses[i]);
+        else broker_group_use_end(&append->uses[i], !weir_failed(status));
+    }
     append->done(append, status);
     append_free(append);
     broker_operation_end(broker);
@@ -310,7 +321,7 @@ void broker_group_append_send(group_append *append, log_batch *batches, size_t b
     if (wire_builder_count(&append->builder) == 0) {
         wire_builder_abandon(&append->builder);
     } else {
-        if (weir_failed(wire_builder_finish(&append->builder, &wire_batch_options_default, NULL, NULL)))
+        if (weir_failed(wire_builder_finish(&append->builder, &append->options, NULL, NULL)))
             append->failed = WEIR_INVALID;
         append->group.batches[append->group.count++] =
             (log_batch){.partition = log, .bytes = append->buffer.data, .size = append->buffer.size};
@@ -365,11 +376,11 @@ static void commit_stored(group_append *append, weir_status status) {
     commit_end(commit);
 }
 
-static broker_error check_offset(broker_node *broker, const broker_offset_commit *commit, broker_offset *offset) {
+broker_error broker_offset_check(broker_node *broker, const guard_principal *principal, broker_offset *offset) {
     const topic_entry *topic =
         offset->topic.data ? broker_topic_get(broker, offset->topic) : broker_topic_get_id(broker, offset->topic_id);
     if (topic && !offset->topic.data) offset->topic = weir_bytes_text(topic->info.name);
-    if (!broker_may(broker, commit->principal, GUARD_READ, GUARD_TOPIC, offset->topic))
+    if (!broker_may(broker, principal, GUARD_READ, GUARD_TOPIC, offset->topic))
         return BROKER_TOPIC_AUTHORIZATION_FAILED;
     if (!topic) return offset->topic.data ? BROKER_UNKNOWN_TOPIC_OR_PARTITION : BROKER_UNKNOWN_TOPIC_ID;
     if (offset->partition < 0 || offset->partition >= topic->info.partition_count)
@@ -399,7 +410,7 @@ void broker_offsets_commit(broker_node *broker, broker_offset_commit *commit) {
     size_t taken = 0;
     for (size_t i = 0; i < commit->offset_count; i++) {
         broker_offset *offset = &commit->offsets[i];
-        offset->error = check_offset(broker, commit, offset);
+        offset->error = broker_offset_check(broker, commit->principal, offset);
         if (offset->error != BROKER_NONE) continue;
         if (broker_group_append_offset(append, group, offset)) taken++;
         else offset->error = BROKER_COORDINATOR_NOT_AVAILABLE;
@@ -618,7 +629,20 @@ static weir_status replay_offset(broker_node *broker, const wire_offset_commit_k
     wire_offset_commit_value value;
     int version;
     WEIR_TRY(wire_decode_versioned(WIRE_OFFSET_COMMIT_VALUE, record->value, false, arena, &value, &version));
-    offset_set(group, offset, value.offset, value.leader_epoch, value.metadata, value.commit_timestamp);
+    const wire_batch *batch = broker->replay.batch;
+    if (!wire_batch_is(batch, WIRE_BATCH_TRANSACTIONAL)) {
+        offset_set(group, offset, value.offset, value.leader_epoch, value.metadata, value.commit_timestamp);
+        return weir_ok();
+    }
+    const group_use use = {.group = group,
+                           .offset = offset,
+                           .value = value.offset,
+                           .leader_epoch = value.leader_epoch,
+                           .metadata = broker_bytes_text(broker, value.metadata),
+                           .commit_ms = value.commit_timestamp};
+    group->uses++;
+    offset->pending++;
+    broker_txn_offsets_hold(broker, batch->producer_id, &use);
     return weir_ok();
 }
 

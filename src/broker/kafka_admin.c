@@ -313,6 +313,7 @@ static bool fill_producers(kafka_request *request, const log_partition *log,
         producer->producer_id = info.id;
         producer->producer_epoch = info.epoch;
         producer->last_sequence = info.last_sequence;
+        producer->current_txn_start_offset = log_transaction_start(log, info.id);
         producer->coordinator_epoch = -1;
     }
     return true;

@@ -25,6 +25,10 @@ static const api_row rows[] = {
     {WIRE_API_DELETE_TOPICS, kafka_delete_topics},
     {WIRE_API_INIT_PRODUCER_ID, kafka_init_producer_id},
     {WIRE_API_OFFSET_FOR_LEADER_EPOCH, kafka_offset_for_leader_epoch},
+    {WIRE_API_ADD_PARTITIONS_TO_TXN, kafka_add_partitions_to_txn},
+    {WIRE_API_ADD_OFFSETS_TO_TXN, kafka_add_offsets_to_txn},
+    {WIRE_API_END_TXN, kafka_end_txn},
+    {WIRE_API_TXN_OFFSET_COMMIT, kafka_txn_offset_commit},
     {WIRE_API_DESCRIBE_CONFIGS, kafka_describe_configs},
     {WIRE_API_DELETE_GROUPS, kafka_delete_groups},
     {WIRE_API_DESCRIBE_CLUSTER, kafka_describe_cluster},
@@ -42,6 +46,8 @@ static const api_row rows[] = {
     {WIRE_API_UPDATE_FEATURES, kafka_update_features},
     {WIRE_API_DESCRIBE_PRODUCERS, kafka_describe_producers},
     {WIRE_API_LIST_CONFIG_RESOURCES, kafka_list_config_resources},
+    {WIRE_API_DESCRIBE_TRANSACTIONS, kafka_describe_transactions},
+    {WIRE_API_LIST_TRANSACTIONS, kafka_list_transactions},
 };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 

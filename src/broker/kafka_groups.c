@@ -15,7 +15,9 @@ enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, BATCH_VERSION = 4 };
 static broker_error judge_coordinator(const kafka_request *request, int8_t key_type, weir_bytes key) {
     const broker_node *broker = request->broker;
     if (key_type == KEY_TRANSACTION)
-        return BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED; /* fatal for the client, until there are transactions */
+        return broker_may(broker, request->principal, GUARD_DESCRIBE, GUARD_TRANSACTIONAL_ID, key)
+                   ? BROKER_NONE
+                   : BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     if (key_type != KEY_GROUP) return BROKER_INVALID_REQUEST;
     return broker_may(broker, request->principal, GUARD_DESCRIBE, GUARD_GROUP, key) ? BROKER_NONE
                                                                                     : BROKER_GROUP_AUTHORIZATION_FAILED;
@@ -285,12 +287,17 @@ typedef struct fetched_offset { /* the two spellings of a partition in the respo
     int64_t offset;
     int32_t leader_epoch;
     weir_bytes metadata;
+    broker_error error;
 } fetched_offset;
 
-static fetched_offset offset_of(const broker_node *broker, weir_bytes group, weir_bytes topic, int32_t partition) {
+/* `stable`: what a transaction may still replace is not told (KIP-447). */
+static fetched_offset offset_of(const broker_node *broker, weir_bytes group, weir_bytes topic, int32_t partition,
+                                bool stable) {
     const broker_offset *found = broker_offset_find(broker, group, topic, partition);
-    if (!found) return (fetched_offset){-1, -1, weir_bytes_text("")};
-    return (fetched_offset){found->offset, found->leader_epoch, never_null(found->metadata)};
+    if (stable && broker_offset_unstable(broker, group, topic, partition))
+        return (fetched_offset){-1, -1, weir_bytes_text(""), BROKER_UNSTABLE_OFFSET_COMMIT};
+    if (!found) return (fetched_offset){-1, -1, weir_bytes_text(""), BROKER_NONE};
+    return (fetched_offset){found->offset, found->leader_epoch, never_null(found->metadata), BROKER_NONE};
 }
 
 /* All offsets of a group, topic by topic. Offsets come in no order, so each topic is walked once more. */
@@ -328,21 +335,23 @@ static bool fill_partition_list(kafka_request *request, weir_bytes group, weir_b
     return true;
 }
 
-static bool fetch_old_topic(kafka_request *request, weir_bytes group, weir_bytes name, const wire_int32_array *asked,
-                            broker_error error, wire_offset_fetch_response_topic *topic) {
+static bool fetch_old_topic(kafka_request *request, const wire_offset_fetch_request *message, weir_bytes name,
+                            const wire_int32_array *asked, broker_error error,
+                            wire_offset_fetch_response_topic *topic) {
     topic->name = name;
     topic->partitions.items = wire_offset_fetch_response_partition_new(&request->arena, asked->count);
     if (!topic->partitions.items && asked->count) return false;
     topic->partitions.count = asked->count;
     for (int32_t p = 0; p < asked->count; p++) {
-        const fetched_offset found = error == BROKER_NONE ? offset_of(request->broker, group, name, asked->items[p])
-                                                          : (fetched_offset){-1, -1, weir_bytes_text("")};
+        fetched_offset found = {-1, -1, weir_bytes_text(""), error};
+        if (error == BROKER_NONE)
+            found = offset_of(request->broker, message->group_id, name, asked->items[p], message->require_stable);
         wire_offset_fetch_response_partition *item = &topic->partitions.items[p];
         item->partition_index = asked->items[p];
         item->committed_offset = found.offset;
         item->committed_leader_epoch = found.leader_epoch;
         item->metadata = found.metadata;
-        item->error_code = (int16_t)(request->version < 2 ? error : BROKER_NONE);
+        item->error_code = (int16_t)(request->version < 2 || error == BROKER_NONE ? found.error : BROKER_NONE);
     }
     return true;
 }
@@ -363,7 +372,7 @@ static bool offset_fetch_old(kafka_request *request, const wire_offset_fetch_req
         wire_int32_array partitions;
         const weir_bytes name = all ? topics.names[t] : message->topics.items[t].name;
         if (all && !fill_partition_list(request, message->group_id, name, topics.counts[t], &partitions)) return false;
-        if (!fetch_old_topic(request, message->group_id, name,
+        if (!fetch_old_topic(request, message, name,
                              all ? &partitions : &message->topics.items[t].partition_indexes, error,
                              &response.topics.items[t]))
             return false;
@@ -373,7 +382,7 @@ static bool offset_fetch_old(kafka_request *request, const wire_offset_fetch_req
 }
 
 static bool fetch_topic(kafka_request *request, weir_bytes group, weir_bytes name, const wire_uuid *id,
-                        const wire_int32_array *asked, wire_offset_fetch_response_topics *topic) {
+                        const wire_int32_array *asked, bool stable, wire_offset_fetch_response_topics *topic) {
     const broker_topic *known =
         name.data ? broker_topic_find(request->broker, name) : broker_topic_find_id(request->broker, id->bytes);
     const bool by_id = request->version >= FETCH_IDS_VERSION;
@@ -386,18 +395,18 @@ static bool fetch_topic(kafka_request *request, weir_bytes group, weir_bytes nam
     if (!topic->partitions.items && asked->count) return false;
     topic->partitions.count = asked->count;
     for (int32_t p = 0; p < asked->count; p++) {
-        const fetched_offset found = offset_of(request->broker, group, name, asked->items[p]);
+        const fetched_offset found = offset_of(request->broker, group, name, asked->items[p], stable);
         wire_offset_fetch_response_partitions *item = &topic->partitions.items[p];
         item->partition_index = asked->items[p];
         item->committed_offset = found.offset;
         item->committed_leader_epoch = found.leader_epoch;
         item->metadata = found.metadata;
-        item->error_code = (int16_t)error;
+        item->error_code = (int16_t)(error != BROKER_NONE ? error : found.error);
     }
     return true;
 }
 
-static bool fetch_group(kafka_request *request, const wire_offset_fetch_request_group *asked,
+static bool fetch_group(kafka_request *request, const wire_offset_fetch_request_group *asked, bool stable,
                         wire_offset_fetch_response_group *group) {
     const bool by_id = request->version >= FETCH_IDS_VERSION;
     group->group_id = asked->group_id;
@@ -416,11 +425,11 @@ static bool fetch_group(kafka_request *request, const wire_offset_fetch_request_
             wire_int32_array partitions;
             if (!fill_partition_list(request, asked->group_id, topics.names[t], topics.counts[t], &partitions))
                 return false;
-            if (!fetch_topic(request, asked->group_id, topics.names[t], NULL, &partitions, topic)) return false;
+            if (!fetch_topic(request, asked->group_id, topics.names[t], NULL, &partitions, stable, topic)) return false;
         } else {
             const wire_offset_fetch_request_topics *one = &asked->topics.items[t];
             if (!fetch_topic(request, asked->group_id, by_id ? (weir_bytes){0} : one->name, &one->topic_id,
-                             &one->partition_indexes, topic))
+                             &one->partition_indexes, stable, topic))
                 return false;
         }
     }
@@ -437,7 +446,7 @@ bool kafka_offset_fetch(kafka_request *request, const void *data) {
     if (!response.groups.items && count) return false;
     response.groups.count = (int32_t)count;
     for (size_t i = 0; i < count; i++) {
-        if (!fetch_group(request, &message->groups.items[i], &response.groups.items[i])) return false;
+        if (!fetch_group(request, &message->groups.items[i], message->require_stable, &response.groups.items[i])) return false;
     }
     kafka_respond(request, &response);
     return true;

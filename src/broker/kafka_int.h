@@ -137,5 +137,11 @@ bool kafka_offset_fetch(kafka_request *request, const void *message);
 bool kafka_list_groups(kafka_request *request, const void *message);
 bool kafka_describe_groups(kafka_request *request, const void *message);
 bool kafka_delete_groups(kafka_request *request, const void *message);
+bool kafka_add_partitions_to_txn(kafka_request *request, const void *message);
+bool kafka_add_offsets_to_txn(kafka_request *request, const void *message);
+bool kafka_end_txn(kafka_request *request, const void *message);
+bool kafka_txn_offset_commit(kafka_request *request, const void *message);
+bool kafka_describe_transactions(kafka_request *request, const void *message);
+bool kafka_list_transactions(kafka_request *request, const void *message);
 
 #endif

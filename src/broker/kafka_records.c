@@ -3,7 +3,8 @@
 
 /* ---- Produce ----------------------------------------------------------------------------------------------------- */
 
-enum { PRODUCE_ZSTD_VERSION = 7, FETCH_ZSTD_VERSION = 10, FETCH_ID_VERSION = 13 };
+enum { PRODUCE_ZSTD_VERSION = 7, FETCH_ZSTD_VERSION = 10, FETCH_ID_VERSION = 13,
+       PRODUCE_ABORTABLE_VERSION = 11, PRODUCE_JOINS_VERSION = 12, READ_COMMITTED = 1 };
 
 typedef struct produce_call {
     kafka_request *request;
@@ -100,7 +101,9 @@ bool kafka_produce(kafka_request *request, const void *data) {
                                      .acks = message->acks,
                                      .auto_create = true,
                                      .zstd_allowed = request->version >= PRODUCE_ZSTD_VERSION,
-                                     .transactional = message->transactional_id.data != NULL,
+                                     .transactional_id = message->transactional_id,
+                                     .joins_transaction = request->version >= PRODUCE_JOINS_VERSION,
+                                     .knows_abortable = request->version >= PRODUCE_ABORTABLE_VERSION,
                                      .done = produce_done,
                                      .appended = produce_appended};
     broker_produce_start(request->broker, &call->produce);
@@ -116,13 +119,28 @@ typedef struct fetch_call {
     bool started;
 } fetch_call;
 
+/* Null in an answer to who reads everything, as Kafka. */
+static bool fill_aborted(kafka_request *request, const broker_fetch *fetch, const broker_fetch_part *part,
+                         wire_fetch_response_partition_data *item) {
+    item->aborted_transactions.count = -1;
+    if (!fetch->read_committed || part->error != BROKER_NONE) return true;
+    const int32_t count = (int32_t)part->aborted_count;
+    item->aborted_transactions.items = wire_fetch_response_aborted_transaction_new(&request->arena, count);
+    if (!item->aborted_transactions.items && count) return false;
+    item->aborted_transactions.count = count;
+    for (int32_t i = 0; i < count; i++) {
+        item->aborted_transactions.items[i].producer_id = part->aborted[i].producer_id;
+        item->aborted_transactions.items[i].first_offset = part->aborted[i].first_offset;
+    }
+    return true;
+}
+
 static void fill_fetched_part(const broker_fetch_part *part, wire_fetch_response_partition_data *item) {
     item->partition_index = part->target.partition;
     item->error_code = (int16_t)part->error;
     item->high_watermark = part->high_watermark;
-    item->last_stable_offset = part->high_watermark; /* without transactions both isolation levels see the same */
+    item->last_stable_offset = part->last_stable_offset;
     item->log_start_offset = part->log_start_offset;
-    item->aborted_transactions.count = -1;
     item->records = part->bytes.size ? part->bytes : weir_bytes_text("");
 }
 
@@ -142,7 +160,10 @@ static bool fill_fetched(fetch_call *call, wire_fetch_response *response) {
         topic->partitions.items = wire_fetch_response_partition_data_new(&request->arena, (int32_t)count);
         if (!topic->partitions.items && count) return false;
         topic->partitions.count = (int32_t)count;
-        for (size_t p = 0; p < count; p++, part++) fill_fetched_part(part, &topic->partitions.items[p]);
+        for (size_t p = 0; p < count; p++, part++) {
+            fill_fetched_part(part, &topic->partitions.items[p]);
+            if (!fill_aborted(request, &call->fetch, part, &topic->partitions.items[p])) return false;
+        }
     }
     return true;
 }
@@ -217,6 +238,7 @@ bool kafka_fetch(kafka_request *request, const void *data) {
                                  .part_count = count,
                                  .max_wait_ms = message->max_wait_ms,
                                  .min_bytes = message->min_bytes,
+                                 .read_committed = message->isolation_level == READ_COMMITTED,
                                  .max_bytes = message->max_bytes,
                                  .done = fetch_done};
     call->started = true;
@@ -299,6 +321,7 @@ bool kafka_list_offsets(kafka_request *request, const void *data) {
                                               .target = {.topic = topic->name, .partition = asked->partition_index},
                                               .current_leader_epoch = asked->current_leader_epoch,
                                               .timestamp_ms = asked->timestamp,
+                                              .read_committed = message->isolation_level == READ_COMMITTED,
                                               .done = list_done};
             broker_list_offset_start(request->broker, &item->list);
         }
@@ -362,9 +385,17 @@ bool kafka_init_producer_id(kafka_request *request, const void *data) {
     const wire_init_producer_id_request *message = data;
     producer_call *call = kafka_array(request, producer_call, 1);
     if (!call) return false;
+    if (message->enable2_pc || message->keep_prepared_txn) { /* KIP-939: not in Kafka 4.3 either */
+        wire_init_producer_id_response response;
+        wire_init_producer_id_response_init(&response);
+        response.error_code = BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        kafka_respond(request, &response);
+        return true;
+    }
     call->request = request;
     call->id = (broker_producer_id){.principal = request->principal,
-                                    .transactional = message->transactional_id.data != NULL,
+                                    .transactional_id = message->transactional_id,
+                                    .timeout_ms = message->transaction_timeout_ms,
                                     .current_id = message->producer_id,
                                     .current_epoch = message->producer_epoch,
                                     .done = producer_done};

@@ -33,7 +33,8 @@ static void query_done(log_time_query *query, weir_status status) {
     broker_list_offset *list = io_owner(query, broker_list_offset, query);
     broker_node *broker = list->broker;
     list->error = broker_error_of(status);
-    if (list->error == BROKER_NONE) {
+    const bool is_stable = !list->read_committed || query->offset < list->stable_offset;
+    if (list->error == BROKER_NONE && is_stable) {
         list->offset = query->offset;
         list->found_timestamp_ms = query->found_timestamp_ms;
     }
@@ -54,7 +55,10 @@ void broker_list_offset_start(broker_node *broker, broker_list_offset *list) {
     }
     list->leader_epoch = log_leader_epoch(log);
     switch (list->timestamp_ms) {
-    case BROKER_OFFSET_LATEST: list_answer(list, BROKER_NONE, log_high_watermark(log), -1); return;
+    case BROKER_OFFSET_LATEST:
+        list_answer(list, BROKER_NONE,
+                    list->read_committed ? log_last_stable_offset(log, false) : log_high_watermark(log), -1);
+        return;
     case BROKER_OFFSET_EARLIEST:
     case BROKER_OFFSET_EARLIEST_LOCAL: list_answer(list, BROKER_NONE, log_start_offset(log), -1); return;
     case BROKER_OFFSET_LATEST_TIERED: list_answer(list, BROKER_NONE, -1, -1); return; /* nothing is tiered */
@@ -64,6 +68,7 @@ void broker_list_offset_start(broker_node *broker, broker_list_offset *list) {
         list_answer(list, BROKER_UNSUPPORTED_VERSION, -1, -1);
         return;
     }
+    list->stable_offset = log_last_stable_offset(log, false);
     list->query = (log_time_query){.partition = log, .timestamp_ms = list->timestamp_ms, .done = query_done};
     log_time_query_start(&list->query);
 }

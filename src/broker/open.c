@@ -24,6 +24,7 @@ static void close_metrics(broker_node *broker) {
 static void broker_free(broker_node *broker) {
     close_metrics(broker);
     broker_doors_free(broker);
+    broker_transactions_free(broker);
     for (size_t i = 0; i < broker->group_count; i++) broker_group_free(broker->group_list[i]);
     weir_free(&broker->account, broker->group_list);
     weir_map_deinit(&broker->groups);
@@ -69,6 +70,7 @@ static broker_node *broker_make(const broker_config *config) {
     weir_buffer_init(&broker->scratch, &broker->account, BROKER_RECORDS_BYTES_MAX);
     weir_buffer_init(&broker->rebuilt, &broker->account, LOG_BATCH_BYTES_MAX);
     weir_map_init(&broker->groups, &broker->account);
+    broker_transactions_open(broker);
     broker->start_ns = broker_now_ns(broker);
     broker->start_wall_ms = broker_wall_ms(broker);
     open_metrics(broker);
@@ -125,21 +127,42 @@ static void expire_run(io_job *job) {
     broker_node *broker = io_owner(job, broker_node, expire_job);
     if (broker->stopping) return;
     broker_offsets_expire(broker);
+    broker_transactions_expire(broker);
     set_expire_timer(broker);
 }
 
-static void offsets_replayed(broker_node *broker, weir_status status) {
+static void transactions_replayed(broker_node *broker, weir_status status) {
     if (!weir_failed(status)) {
-        broker_offsets_loaded(broker);
+        broker_transactions_loaded(broker);
         set_expire_timer(broker);
     }
-    tell_ready(broker, weir_context(status, "rebuilding groups from %s", BROKER_OFFSETS_TOPIC));
+    tell_ready(broker, weir_context(status, "rebuilding transactions"));
+}
+
+static void offsets_replayed(broker_node *broker, weir_status status) {
+    if (weir_failed(status)) {
+        tell_ready(broker, weir_context(status, "rebuilding groups from %s", BROKER_OFFSETS_TOPIC));
+        return;
+    }
+    broker_offsets_loaded(broker);
+    if (!broker_transactions_log(broker)) {
+        transactions_replayed(broker, weir_ok());
+        return;
+    }
+    broker->replay = (broker_replay){.broker = broker,
+                                     .log = broker_transactions_log(broker),
+                                     .apply = broker_transactions_replay,
+                                     .done = transactions_replayed};
+    broker_replay_start(&broker->replay);
 }
 
 static void replay_offsets(broker_node *broker) {
     log_remove_orphans(broker->log);
-    broker->replay = (broker_replay){
-        .broker = broker, .log = broker_offsets_log(broker), .apply = broker_offsets_replay, .done = offsets_replayed};
+    broker->replay = (broker_replay){.broker = broker,
+                                     .log = broker_offsets_log(broker),
+                                     .apply = broker_offsets_replay,
+                                     .marker = broker_txn_offsets_settle,
+                                     .done = offsets_replayed};
     broker_replay_start(&broker->replay);
 }
 
@@ -235,6 +258,7 @@ void broker_stop(broker_node *broker, void (*stopped)(void *arg), void *arg) {
     broker_produces_stop(broker);
     broker_metadata_stop(broker);
     broker_appends_stop(broker);
+    broker_transactions_stop(broker);
     broker_post(broker, &broker->stop_job);
 }
 

@@ -1,6 +1,6 @@
 /* Produce: what Kafka's LogValidator checks, sequences, and the append. Each part of a request is one batch for one
  * partition and succeeds or fails by itself; batches that wait for room keep their order. */
-#include "broker/broker_int.h"
+#include "broker/txn_int.h"
 
 #include "base/text.h"
 
@@ -28,8 +28,8 @@ static verdict check_header(const topic_entry *topic, const broker_produce *prod
     if (weir_failed(wire_batch_check_crc(batch))) return (verdict){BROKER_CORRUPT_MESSAGE, "the checksum is wrong"};
     if (weir_failed(wire_batch_check_produced(batch)))
         return (verdict){BROKER_INVALID_RECORD, "the batch breaks a rule for producers"};
-    if (wire_batch_is(batch, WIRE_BATCH_TRANSACTIONAL))
-        return (verdict){BROKER_INVALID_TXN_STATE, "transactions are not available"};
+    if (wire_batch_is(batch, WIRE_BATCH_TRANSACTIONAL) && !produce->transactional_id.data)
+        return (verdict){BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "the request names no transactional id"};
     if (batch->codec == WIRE_CODEC_ZSTD && !produce->zstd_allowed)
         return (verdict){BROKER_UNSUPPORTED_COMPRESSION_TYPE, NULL};
     return fine;
@@ -227,6 +227,39 @@ static broker_error sequence_error(log_sequence_verdict judged) {
     }
 }
 
+static verdict transaction_verdict(const broker_produce *produce, broker_error error) {
+    if (error == BROKER_PRODUCER_FENCED) error = BROKER_INVALID_PRODUCER_EPOCH; /* as clients know it here */
+    if (error == BROKER_INVALID_TXN_STATE && produce->knows_abortable) error = BROKER_TRANSACTION_ABORTABLE;
+    return (verdict){error, NULL};
+}
+
+/* Is the batch part of a transaction that may take it? *full = the log has no room for the record that says so. */
+static verdict check_transaction(broker_node *broker, const topic_entry *topic, const broker_produce *produce,
+                                 const broker_produce_part *part, log_partition *log, bool *full) {
+    wire_batch batch;
+    if (weir_failed(wire_batch_parse_header((weir_bytes){part->bytes, part->size}, &batch)))
+        return (verdict){BROKER_CORRUPT_MESSAGE, NULL};
+    const bool is_open = log_transaction_start(log, batch.producer_id) >= 0;
+    if (!wire_batch_is(&batch, WIRE_BATCH_TRANSACTIONAL)) {
+        return is_open ? (verdict){BROKER_INVALID_TXN_STATE, "the producer has a transaction open here"} : fine;
+    }
+    if (!is_open && log_transactions_full(broker->log)) return (verdict){BROKER_THROTTLING_QUOTA_EXCEEDED, NULL};
+    const txn_target target = {.topic = weir_bytes_text(topic->info.name), .partition = part->target.partition};
+    if (!produce->joins_transaction) {
+        return transaction_verdict(produce, broker_txn_verify(broker, produce->transactional_id, batch.producer_id,
+                                                              batch.producer_epoch, target.topic, target.partition));
+    }
+    txn_join join = {.id = produce->transactional_id,
+                     .producer_id = batch.producer_id,
+                     .epoch = batch.producer_epoch,
+                     .targets = &target,
+                     .target_count = 1,
+                     .client_version = TXN_VERSION_EPOCHS};
+    const broker_error error = broker_txn_join(broker, &join);
+    *full = join.full;
+    return transaction_verdict(produce, error);
+}
+
 /* One large batch does not hold its memory for ever. */
 static void trim(weir_buffer *buffer) {
     if (buffer->capacity <= SCRATCH_KEPT_BYTES) return;
@@ -234,6 +267,24 @@ static void trim(weir_buffer *buffer) {
     weir_account *account = buffer->account;
     weir_buffer_deinit(buffer);
     weir_buffer_init(buffer, account, max_bytes);
+}
+
+static step part_sequence(broker_node *broker, broker_produce *produce, broker_produce_part *part, log_partition *log,
+                          uint8_t *bytes, size_t size) {
+    log_sequence_verdict sequence;
+    int64_t duplicate_offset;
+    const weir_status status = log_check_sequence(log, bytes, size, &broker->room_job, &sequence, &duplicate_offset);
+    if (status.code == WEIR_BUSY) return STEP_PARKED;
+    if (weir_failed(status)) {
+        part_fail(part, broker_error_of(status), NULL);
+    } else if (sequence == LOG_SEQUENCE_DUPLICATE) {
+        part_duplicate(broker, produce, part, log, duplicate_offset);
+    } else if (sequence != LOG_SEQUENCE_NEXT) {
+        part_fail(part, sequence_error(sequence), NULL);
+    } else {
+        return part_append(broker, produce, part, log, bytes, size);
+    }
+    return STEP_DONE;
 }
 
 static step part_step(broker_node *broker, broker_produce *produce, broker_produce_part *part) {
@@ -251,26 +302,19 @@ static step part_step(broker_node *broker, broker_produce *produce, broker_produ
     }
     uint8_t *bytes = NULL;
     size_t size = 0;
-    const verdict judged = validate(broker, topic, produce, part, &bytes, &size);
+    bool full = false;
+    verdict judged = validate(broker, topic, produce, part, &bytes, &size);
     trim(&broker->scratch);
+    if (judged.error == BROKER_NONE) judged = check_transaction(broker, topic, produce, part, log, &full);
+    if (full) {
+        log_wait_room(broker->log, &broker->room_job);
+        return STEP_PARKED;
+    }
     if (judged.error != BROKER_NONE) {
         part_fail(part, judged.error, judged.message);
         return STEP_DONE;
     }
-    log_sequence_verdict sequence;
-    int64_t duplicate_offset;
-    const weir_status status = log_check_sequence(log, bytes, size, &broker->room_job, &sequence, &duplicate_offset);
-    if (status.code == WEIR_BUSY) return STEP_PARKED;
-    if (weir_failed(status)) {
-        part_fail(part, broker_error_of(status), NULL);
-    } else if (sequence == LOG_SEQUENCE_DUPLICATE) {
-        part_duplicate(broker, produce, part, log, duplicate_offset);
-    } else if (sequence != LOG_SEQUENCE_NEXT) {
-        part_fail(part, sequence_error(sequence), NULL);
-    } else {
-        return part_append(broker, produce, part, log, bytes, size);
-    }
-    return STEP_DONE;
+    return part_sequence(broker, produce, part, log, bytes, size);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
@@ -362,7 +406,9 @@ void broker_produce_start(broker_node *broker, broker_produce *produce) {
         part->append_time_ms = -1;
     }
     const bool wrong_acks = produce->acks < -1 || produce->acks > 1;
-    if (wrong_acks || produce->transactional) {
+    const bool refused = produce->transactional_id.data && !broker_may(broker, produce->principal, GUARD_WRITE,
+                                                                       GUARD_TRANSACTIONAL_ID, produce->transactional_id);
+    if (wrong_acks || refused) {
         const broker_error error =
             wrong_acks ? BROKER_INVALID_REQUIRED_ACKS : BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
         for (size_t i = 0; i < produce->part_count; i++) part_fail(&produce->parts[i], error, NULL);

@@ -1,6 +1,6 @@
 /* Producer ids for idempotent producers. A block's record is durable before its first id is handed out, so that no id
  * is ever given twice, whatever dies. */
-#include "broker/broker_int.h"
+#include "broker/txn_int.h"
 
 static void answer_run(io_job *job) {
     broker_producer_id *request = io_owner(job, broker_producer_id, job);
@@ -59,12 +59,14 @@ static void ask_block(broker_node *broker) {
 }
 
 void broker_producer_id_start(broker_node *broker, broker_producer_id *request) {
+    if (request->transactional_id.data) {
+        broker_txn_init(broker, request);
+        return;
+    }
     request->broker = broker;
     request->next = NULL;
     broker_operation_begin(broker);
-    if (request->transactional) {
-        answer(request, BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1);
-    } else if (!guard_may_cluster(broker->authoriser, request->principal, GUARD_IDEMPOTENT_WRITE)) {
+    if (!guard_may_cluster(broker->authoriser, request->principal, GUARD_IDEMPOTENT_WRITE)) {
         answer(request, BROKER_CLUSTER_AUTHORIZATION_FAILED, -1);
     } else if (broker->next_producer_id < broker->producer_block_end && !broker->producer_waiting_first) {
         answer(request, BROKER_NONE, broker->next_producer_id++);

@@ -1,14 +1,24 @@
 /* Reads a partition of the broker's own from start to end and hands every record to `apply`. */
 #include "broker/broker_int.h"
 
+static void apply_marker(broker_replay *replay, const wire_batch *batch, const wire_record *record) {
+    int16_t control;
+    if (replay->marker && wire_control_of(record, &control) &&
+        (control == WIRE_CONTROL_COMMIT || control == WIRE_CONTROL_ABORT))
+        replay->marker(replay->broker, batch->producer_id, control == WIRE_CONTROL_COMMIT);
+}
+
 static weir_status apply_batch(broker_replay *replay, const wire_batch *batch) {
     broker_node *broker = replay->broker;
-    if (wire_batch_is(batch, WIRE_BATCH_CONTROL)) return weir_ok();
     WEIR_TRY(wire_batch_check_crc(batch));
     wire_records records;
     wire_record record;
+    replay->batch = batch;
     WEIR_TRY(wire_records_open(&records, batch, broker->compressor, &broker->scratch, BROKER_RECORDS_BYTES_MAX));
-    while (wire_records_next(&records, &record)) WEIR_TRY(replay->apply(broker, &record));
+    while (wire_records_next(&records, &record)) {
+        if (wire_batch_is(batch, WIRE_BATCH_CONTROL)) apply_marker(replay, batch, &record);
+        else WEIR_TRY(replay->apply(broker, &record));
+    }
     return wire_records_status(&records);
 }
 

@@ -87,6 +87,12 @@ class Comparison:
         self.struct(place, message.body, schema["fields"], common)
 
     def struct(self, place, struct, kafka_fields, common):
+        # Kafka lists tagged fields anywhere, and both write them in the order of their tags.
+        places = [i for i, field in enumerate(kafka_fields) if "tag" in field]
+        tagged = sorted((kafka_fields[i] for i in places), key=lambda field: int(field["tag"]))
+        kafka_fields = list(kafka_fields)
+        for i, field in zip(places, tagged):
+            kafka_fields[i] = field
         names = [snake(field["name"]) for field in kafka_fields]
         self.expect(place, "list of fields", [field.name for field in struct.fields], names)
         for field, kafka in zip(struct.fields, kafka_fields):
@@ -95,7 +101,7 @@ class Comparison:
     def field(self, place, field, kafka, common):
         self.fields += 1
         kind = kafka["type"].removeprefix("[]")
-        versions = versions_of(kafka["versions"])
+        versions = versions_of(kafka.get("versions", kafka.get("taggedVersions")))
         self.expect(place, "type", ("[]" if field.array else "") + field.kind, kafka["type"])
         self.expect(place, "versions", field.versions, versions)
         nulls = narrowed(versions_of(kafka.get("nullableVersions")), versions)

@@ -10,6 +10,8 @@ typedef struct source {
     bus_reader *reader; /* while a chunk is being read */
     log_read read;      /* a chunk */
     bool is_chunk;
+    log_aborted *aborted; /* of a chunk: transactions whose records are passed over; mostly none */
+    size_t aborted_count;
     io_job release_job;
     weir_buffer inflated; /* a decompressed batch */
 } source;
@@ -66,6 +68,7 @@ struct bus_reader {
 static void chunk_release_run(io_job *job) { /* broker's lane */
     source *chunk = io_owner(job, source, release_job);
     log_read_release(&chunk->read);
+    weir_free(&chunk->self->account, chunk->aborted);
     weir_free(&chunk->self->account, chunk);
 }
 
@@ -141,12 +144,38 @@ static void finish_close(bus_reader *reader) {
     embedded_post_broker(reader->self, &reader->close_job);
 }
 
+/* Batches below the last stable offset stay, and which of their transactions were aborted is noted. Partitions without
+ * transactions have nothing to look for. */
+static void keep_committed(source *chunk) {
+    log_read *read = &chunk->read;
+    if (!log_has_transactions(read->partition)) return;
+    const int64_t stable_offset = log_last_stable_offset(read->partition, read->ahead);
+    if (read->end_offset > stable_offset) {
+        weir_bytes left = read->bytes;
+        wire_batch batch;
+        while (left.size > 0 && !weir_failed(wire_batch_parse_header(left, &batch)) &&
+               batch.base_offset < stable_offset) {
+            left.data += batch.size_bytes;
+            left.size -= batch.size_bytes;
+        }
+        read->bytes.size -= left.size;
+        read->end_offset = stable_offset;
+    }
+    const size_t count = log_aborted_in(read->partition, read->offset, read->end_offset, NULL, 0);
+    if (count == 0) return;
+    chunk->aborted = weir_alloc(&chunk->self->account, sizeof *chunk->aborted * count);
+    chunk->aborted_count = log_aborted_in(read->partition, read->offset, read->end_offset, chunk->aborted, count);
+}
+
 static void chunk_read(log_read *read, weir_status status) {
     source *chunk = io_owner(read, source, read);
     bus_reader *reader = chunk->reader;
     reader->reading = false;
+    if (!weir_failed(status) && !reader->closing) keep_committed(chunk);
     if (weir_failed(status) || read->bytes.size == 0 || reader->closing) {
+        if (!weir_failed(status) && read->end_offset > reader->position) reader->position = read->end_offset;
         log_read_release(read);
+        weir_free(&reader->self->account, chunk->aborted);
         weir_free(&reader->self->account, chunk);
         if (reader->closing) finish_close(reader);
         else if (weir_failed(status)) reader_fail(reader, weir_context(status, "reading %s-%d at offset %lld",
@@ -163,8 +192,12 @@ static void chunk_read(log_read *read, weir_status status) {
     pump(reader);
 }
 
-static int64_t visible_end(const bus_reader *reader, const log_partition *log) {
+static int64_t log_end(const bus_reader *reader, const log_partition *log) {
     return reader->self->read_ahead ? log_end_offset(log) : log_high_watermark(log);
+}
+
+static int64_t visible_end(const bus_reader *reader, const log_partition *log) {
+    return log_last_stable_offset(log, reader->self->read_ahead);
 }
 
 static void resolve_position(bus_reader *reader, log_partition *log) {
@@ -180,10 +213,11 @@ static void see_end(bus_reader *reader, const log_partition *log) {
     if (first) post_wake(reader);
 }
 
+/* What is visible grows only when the end does: behind an open transaction there may be more than was read. */
 static void wait_for_more(bus_reader *reader, log_partition *log) {
     reader->waiter = (log_waiter){.job = &reader->pump_job,
                                   .lane = reader->self->broker_lane,
-                                  .offset = reader->position,
+                                  .offset = log_end(reader, log),
                                   .ahead = reader->self->read_ahead};
     log_wait(log, &reader->waiter);
 }
@@ -222,7 +256,7 @@ static void pump(bus_reader *reader) {
         if (!has_room(reader)) return; /* whoever makes room sees `starved` and posts the pump */
         atomic_store(&reader->starved, false);
     }
-    if (reader->position == visible_end(reader, log)) {
+    if (reader->position >= visible_end(reader, log) && reader->position <= log_end(reader, log)) {
         wait_for_more(reader, log);
     } else {
         start_read(reader, log);
@@ -271,12 +305,24 @@ static void end_batch(bus_reader *reader) {
     reader->next_offset = wire_batch_next_offset(&reader->batch);
 }
 
-/* Opens the next batch of the chunk; control batches and what lies below the wanted offset are passed over. */
+static bool is_aborted(const bus_reader *reader) {
+    if (!wire_batch_is(&reader->batch, WIRE_BATCH_TRANSACTIONAL)) return false;
+    for (size_t i = 0; i < reader->chunk->aborted_count; i++) {
+        const log_aborted *aborted = &reader->chunk->aborted[i];
+        if (aborted->producer_id == reader->batch.producer_id && aborted->first_offset <= reader->batch.base_offset &&
+            reader->batch.base_offset < aborted->last_offset)
+            return true;
+    }
+    return false;
+}
+
+/* Opens the next batch of the chunk; control batches, aborted ones and what lies below the wanted offset are passed over.
+ */
 static weir_status next_batch(bus_reader *reader) {
     WEIR_TRY(wire_batch_parse(reader->left, &reader->batch));
     reader->left.data += reader->batch.size_bytes;
     reader->left.size -= reader->batch.size_bytes;
-    if (wire_batch_is(&reader->batch, WIRE_BATCH_CONTROL) ||
+    if (wire_batch_is(&reader->batch, WIRE_BATCH_CONTROL) || is_aborted(reader) ||
         wire_batch_next_offset(&reader->batch) <= reader->next_offset) {
         if (wire_batch_next_offset(&reader->batch) > reader->next_offset) {
             reader->next_offset = wire_batch_next_offset(&reader->batch);
