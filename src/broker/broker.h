@@ -17,8 +17,9 @@
  * write after what they read.
  *
  * WHAT SURVIVES lives in topics: `__cluster_metadata-0` (KRaft records: FeatureLevel, RegisterBroker, Topic, Partition,
- * Config, RemoveTopic, ProducerIds) and `__consumer_offsets-0` (Kafka's group and offset records), and `__transaction_state-0`. A topic is its
- * record; the folders follow, and those without a record are removed at start.
+ * Config, RemoveTopic, ProducerIds), `__consumer_offsets-0` (Kafka's group and offset records) and
+ * `__transaction_state-0` (its transaction log). A topic is its record; the folders follow, and those without a record
+ * are removed at start.
  *
  * Threads: everything runs on one loop lane (config.lane) except where a function says otherwise. */
 #ifndef WEIR_BROKER_BROKER_H

@@ -446,7 +446,8 @@ bool kafka_offset_fetch(kafka_request *request, const void *data) {
     if (!response.groups.items && count) return false;
     response.groups.count = (int32_t)count;
     for (size_t i = 0; i < count; i++) {
-        if (!fetch_group(request, &message->groups.items[i], message->require_stable, &response.groups.items[i])) return false;
+        if (!fetch_group(request, &message->groups.items[i], message->require_stable, &response.groups.items[i]))
+            return false;
     }
     kafka_respond(request, &response);
     return true;

@@ -406,8 +406,9 @@ void broker_produce_start(broker_node *broker, broker_produce *produce) {
         part->append_time_ms = -1;
     }
     const bool wrong_acks = produce->acks < -1 || produce->acks > 1;
-    const bool refused = produce->transactional_id.data && !broker_may(broker, produce->principal, GUARD_WRITE,
-                                                                       GUARD_TRANSACTIONAL_ID, produce->transactional_id);
+    const weir_bytes id = produce->transactional_id;
+    const bool refused =
+        id.data && !broker_may(broker, produce->principal, GUARD_WRITE, GUARD_TRANSACTIONAL_ID, id);
     if (wrong_acks || refused) {
         const broker_error error =
             wrong_acks ? BROKER_INVALID_REQUIRED_ACKS : BROKER_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;

@@ -148,7 +148,9 @@ int64_t log_last_stable_offset(const log_partition *partition, bool ahead) {
     for (size_t i = 0; i < list->open_count; i++) {
         const log_transaction *transaction = &list->open[i];
         const bool stable = !is_open(transaction) && transaction->marker_offset < end;
-        if (!stable) return transaction->first_offset < end ? transaction->first_offset : end;
+        if (stable) continue;
+        const int64_t first = transaction->first_offset; /* its records may have been deleted */
+        return first >= end ? end : first > partition->start_offset ? first : partition->start_offset;
     }
     return end;
 }

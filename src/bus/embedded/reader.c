@@ -316,8 +316,8 @@ static bool is_aborted(const bus_reader *reader) {
     return false;
 }
 
-/* Opens the next batch of the chunk; control batches, aborted ones and what lies below the wanted offset are passed over.
- */
+/* Opens the next batch of the chunk; control batches, aborted ones and what lies below the wanted offset are passed
+ * over. */
 static weir_status next_batch(bus_reader *reader) {
     WEIR_TRY(wire_batch_parse(reader->left, &reader->batch));
     reader->left.data += reader->batch.size_bytes;
