@@ -8,7 +8,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-enum { PLAN_BYTES_MAX = 64 << 20 };
+enum { PLAN_BYTES_MAX = 64 << 20, PROPERTIES_MAX = 256 };
 
 typedef struct check {
     const char *path;
@@ -16,9 +16,21 @@ typedef struct check {
     weir_arena arena;
     weir_buffer text;
     sql_catalog *catalog;
+    weir_setting properties[PROPERTIES_MAX]; /* what SET has set; the last of a name wins */
+    size_t property_count;
     uint64_t queries;
     bool quiet;
 } check;
+
+static void keep_setting(check *c, const sql_plan *plan) {
+    if (plan->kind != SQL_PLAN_SET && plan->kind != SQL_PLAN_UNSET) return;
+    size_t kept = 0;
+    for (size_t i = 0; i < c->property_count; i++) {
+        if (strcmp(c->properties[i].name, plan->setting.name) != 0) c->properties[kept++] = c->properties[i];
+    }
+    c->property_count = kept;
+    if (plan->kind == SQL_PLAN_SET && kept < PROPERTIES_MAX) c->properties[c->property_count++] = plan->setting;
+}
 
 static bool check_statement(check *c, weir_bytes script, sql_piece piece) {
     const sql_plan_input input = {.script = script,
@@ -35,6 +47,7 @@ static bool check_statement(check *c, weir_bytes script, sql_piece piece) {
         return false;
     }
     if (plan->topology) c->queries++;
+    keep_setting(c, plan);
     const weir_status status = sql_plan_apply(plan, c->catalog);
     if (weir_failed(status)) {
         fprintf(stderr, "%s: %s\n", c->path, status.text);
@@ -59,7 +72,7 @@ static int check_script(check *c, weir_bytes script) {
 
 int cli_check(int argc, char **argv) {
     static const struct option options[] = {{"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
-    check c = {0};
+    static check c;
     for (int option; (option = getopt_long(argc, argv, "qh", options, NULL)) != -1;) {
         switch (option) {
         case 'q': c.quiet = true; break;
