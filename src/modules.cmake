@@ -34,6 +34,13 @@ weir_module(server USES engine sql/plan broker http data guard io base SOURCES $
 # The program: src/cli over everything.
 if(TARGET weir_server AND TARGET weir_engine AND TARGET weir_bus_embedded)
   file(GLOB cli_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cli/*.c)
+  list(FILTER cli_sources EXCLUDE REGEX "_test\\.c$")
   add_executable(weir ${cli_sources})
   target_link_libraries(weir PRIVATE weir_server weir_engine weir_bus_embedded weir_io_real curl edit jansson rdkafka)
+  if(WEIR_TESTS)
+    add_executable(cli_record_text_test src/cli/record_text_test.c src/cli/record_text.c)
+    target_link_libraries(cli_record_text_test PRIVATE weir_base jansson rdkafka cmocka)
+    add_test(NAME cli/record_text_test COMMAND cli_record_text_test)
+    set_tests_properties(cli/record_text_test PROPERTIES TIMEOUT 60)
+  endif()
 endif()
