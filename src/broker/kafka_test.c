@@ -324,6 +324,30 @@ static void test_every_api_answers_in_every_version(void **state) {
     node_end(&node);
 }
 
+/* librdkafka 2.0 writes bytes behind the last field of ListGroups 4 and OffsetFetch 7; Kafka does not look at them. */
+static void test_bytes_behind_a_request_are_ignored(void **state) {
+    (void)state;
+    node_world node;
+    door_client client;
+    node_begin(&node, 6);
+    const uint16_t port = door(&node);
+    client_open(&client, &node, port);
+    for (int version = 0; version <= 5; version++) {
+        wire_list_groups_request request;
+        wire_list_groups_response response;
+        wire_list_groups_request_init(&request);
+        const size_t start = client.out.size;
+        const int32_t id = ask(&client, WIRE_API_LIST_GROUPS, version, &request);
+        weir_buffer_append(&client.out, "\0\1\2", 3);
+        weir_write_be32(client.out.data + start, (uint32_t)(client.out.size - start - 4));
+        flush(&client);
+        assert_true(hear(&client, WIRE_API_LIST_GROUPS, version, id, &response));
+        assert_int_equal(response.error_code, 0);
+    }
+    client_close(&client);
+    node_end(&node);
+}
+
 static void test_rubbish_closes_one_connection(void **state) {
     (void)state;
     node_world node;
@@ -403,6 +427,7 @@ int main(void) {
         cmocka_unit_test(test_a_long_poll_hears_the_record),
         cmocka_unit_test(test_metadata_makes_topics_and_tells_where_it_was_asked),
         cmocka_unit_test(test_every_api_answers_in_every_version),
+        cmocka_unit_test(test_bytes_behind_a_request_are_ignored),
         cmocka_unit_test(test_rubbish_closes_one_connection),
         cmocka_unit_test(test_links_break),
     };
