@@ -55,8 +55,7 @@ static bool text_matches(const pattern *p, const void *data, size_t size) {
     if (!data) return false;
     if (!p->text) return true;
     if (!p->is_regex) return memmem(data, size, p->text, strlen(p->text)) != NULL;
-    regmatch_t span = {.rm_so = 0, .rm_eo = (regoff_t)size};
-    return regexec(&p->regex, data, 1, &span, REG_STARTEND) == 0;
+    return re_search((regex_t *)&p->regex, data, (int)size, 0, (regoff_t)size, NULL) >= 0;
 }
 
 static bool header_matches(const pattern *p, const rd_kafka_message_t *message) {
@@ -95,12 +94,12 @@ static weir_status add_pattern(reading *r, char kind, const char *option, const 
     }
     p->is_regex = p->text && cli_value(r->call, "regex");
     if (p->is_regex) {
-        char problem[CLI_REASON_MAX];
-        const int error = regcomp(&p->regex, p->text, REG_EXTENDED);
-        if (error) {
-            regerror(error, &p->regex, problem, sizeof problem);
+        /* GNU's own calls, because values hold NUL bytes and regexec() ends at one. */
+        re_set_syntax(RE_SYNTAX_POSIX_EXTENDED & ~RE_DOT_NOT_NULL);
+        const char *problem = re_compile_pattern(p->text, strlen(p->text), &p->regex);
+        if (problem)
             return weir_fail(WEIR_INVALID, "--%s '%s' is no regular expression: %s", option, p->text, problem);
-        }
+        p->regex.newline_anchor = 0; /* ^ and $ are the ends of the field */
     }
     r->pattern_count++;
     return weir_ok();

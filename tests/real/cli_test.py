@@ -404,6 +404,8 @@ def search_story(cli):
         "%o\\n",
     )
     check("expressions read past NUL", found == [b"0", b"10", b"20"], found)
+    arguments = ("record", "search", "log", "--value", "^.raw.end$", "--regex", "--format", "%o\\n")
+    check("a dot is any byte", len(cli.lines("bytes in between", *arguments)) == 10)
     found = cli.lines("by header", "record", "search", "log", "--header", "trace=t7", "--format", "%k %h\\n")
     check(
         "headers hold a text",
