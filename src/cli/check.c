@@ -36,6 +36,8 @@ static bool check_statement(check *c, weir_bytes script, sql_piece piece) {
     const sql_plan_input input = {.script = script,
                                   .piece = piece,
                                   .catalog = c->catalog,
+                                  .properties = c->properties,
+                                  .property_count = c->property_count,
                                   .next_query = c->queries,
                                   .next_push = c->queries};
     const sql_plan *plan = NULL;
