@@ -45,8 +45,13 @@ static const struct {
     [LOG_USER_AGENT] = {"USER_AGENT", DATA_STRING, DATA_STRING},
 };
 
+enum { TIME_TEXT_BYTES = 26 /* 24/Nov/2026:10:00:00 +0100 */ };
+
 typedef struct combined_decoder {
     format_decoder base;
+    uint8_t last_time[TIME_TEXT_BYTES]; /* many lines fall into one second: its text and what it meant */
+    int64_t last_time_ms;
+    bool has_last_time;
     int32_t column_of[LOG_FIELD_COUNT]; /* in base.columns; -1 = not declared */
     bool needs_request_parts;           /* parts of the request are declared and the request itself is not */
 } combined_decoder;
@@ -112,9 +117,9 @@ static format_result expected(line_reader *reader, size_t at, const char *wanted
                          format_quote(quoted, weir_bytes_of(reader->line.data + at, reader->line.size - at)));
 }
 
-static bool pass(line_reader *reader, const char *text, size_t size) {
-    if (reader->line.size - reader->at < size || memcmp(reader->line.data + reader->at, text, size) != 0) return false;
-    reader->at += size;
+static bool pass(line_reader *reader, uint8_t byte) {
+    if (reader->at == reader->line.size || reader->line.data[reader->at] != byte) return false;
+    reader->at++;
     return true;
 }
 
@@ -252,8 +257,6 @@ static unsigned month_of(const uint8_t *at) {
     return 0;
 }
 
-enum { TIME_TEXT_BYTES = 26 /* 24/Nov/2026:10:00:00 +0100 */ };
-
 static bool parse_time(const uint8_t *at, int64_t *ms) {
     unsigned day, century, year, hour, minute, second, zone_hour, zone_minute;
     const unsigned month = month_of(at + 3);
@@ -279,10 +282,20 @@ static bool parse_time(const uint8_t *at, int64_t *ms) {
     return true;
 }
 
+static bool known_time(combined_decoder *decoder, const uint8_t *at, int64_t *ms) {
+    if (!decoder->has_last_time || memcmp(decoder->last_time, at, TIME_TEXT_BYTES) != 0) {
+        decoder->has_last_time = parse_time(at, &decoder->last_time_ms);
+        if (!decoder->has_last_time) return false;
+        memcpy(decoder->last_time, at, TIME_TEXT_BYTES);
+    }
+    *ms = decoder->last_time_ms;
+    return true;
+}
+
 static format_result take_time(line_reader *reader) {
     int64_t ms;
     const size_t start = reader->at;
-    if (reader->line.size - start < TIME_TEXT_BYTES || !parse_time(reader->line.data + start, &ms)) {
+    if (reader->line.size - start < TIME_TEXT_BYTES || !known_time(reader->decoder, reader->line.data + start, &ms)) {
         return expected(reader, start, "a time like 24/Nov/2026:10:00:00 +0100");
     }
     reader->at += TIME_TEXT_BYTES;
@@ -338,30 +351,34 @@ static format_result take_text(line_reader *reader, log_field field, const char 
     const size_t opening = reader->at;
     weir_bytes text;
     bool escaped;
-    if (!pass(reader, "\"", 1)) return expected(reader, opening, what);
+    if (!pass(reader, '"')) return expected(reader, opening, what);
     if (!take_quoted(reader, &text, &escaped)) {
         return format_reject(&reader->decoder->base, "the quote at byte %zu is not closed", opening);
     }
     return field == LOG_REQUEST ? set_request(reader, text, escaped) : set_text(reader, field, text, escaped);
 }
 
-static format_result take_separator(line_reader *reader, const char *text) {
-    if (pass(reader, text, strlen(text))) return FORMAT_DONE;
-    return expected(reader, reader->at, text[0] == ']' ? "\"] \"" : "a blank");
+static format_result take_blank(line_reader *reader) {
+    return pass(reader, ' ') ? FORMAT_DONE : expected(reader, reader->at, "a blank");
+}
+
+static format_result take_time_end(line_reader *reader) {
+    const size_t start = reader->at;
+    return pass(reader, ']') && pass(reader, ' ') ? FORMAT_DONE : expected(reader, start, "\"] \"");
 }
 
 static format_result take_line(line_reader *reader) {
     format_result result = take_origin(reader);
     if (result == FORMAT_DONE) result = take_time(reader);
-    if (result == FORMAT_DONE) result = take_separator(reader, "] ");
+    if (result == FORMAT_DONE) result = take_time_end(reader);
     if (result == FORMAT_DONE) result = take_text(reader, LOG_REQUEST, "the quoted request");
-    if (result == FORMAT_DONE) result = take_separator(reader, " ");
+    if (result == FORMAT_DONE) result = take_blank(reader);
     if (result == FORMAT_DONE) result = take_number(reader, LOG_STATUS, 3, "a status of up to 3 digits");
-    if (result == FORMAT_DONE) result = take_separator(reader, " ");
+    if (result == FORMAT_DONE) result = take_blank(reader);
     if (result == FORMAT_DONE) result = take_number(reader, LOG_BYTES, 18, "a number of bytes");
-    if (result == FORMAT_DONE) result = take_separator(reader, " ");
+    if (result == FORMAT_DONE) result = take_blank(reader);
     if (result == FORMAT_DONE) result = take_text(reader, LOG_REFERER, "the quoted referer");
-    if (result == FORMAT_DONE) result = take_separator(reader, " ");
+    if (result == FORMAT_DONE) result = take_blank(reader);
     if (result == FORMAT_DONE) result = take_text(reader, LOG_USER_AGENT, "the quoted user agent");
     if (result == FORMAT_DONE && reader->at != reader->line.size) {
         result = expected(reader, reader->at, "the end of the line");
