@@ -47,7 +47,7 @@ struct bus_commit {
     broker_atomic_offset *atomic_offsets;
 };
 
-enum { KEY_MAX = BUS_TOPIC_NAME_MAX + 1 + 4, ROW_OVERHEAD_MAX = WIRE_RECORD_OVERHEAD_MAX };
+enum { KEY_MAX = BUS_TOPIC_NAME_MAX + 1 + 4, ROW_OVERHEAD_MAX = WIRE_RECORD_OVERHEAD_MAX, WIDEN_BYTES = 64 << 10 };
 
 bus_commit *embedded_commit_begin(bus *base, io_lane *lane, const char *group) {
     bus_embedded *self = (bus_embedded *)base;
@@ -92,6 +92,33 @@ static commit_target *target_get(bus_commit *commit, const char *topic, int32_t 
     }
     commit->recent = found;
     return found;
+}
+
+/* A commit of megabytes would double its buffer a dozen times, and touch fresh pages each time. */
+static void widen(bus_commit *commit, weir_buffer *buffer) {
+    bus_embedded *self = commit->self;
+    weir_buffer spare = {0};
+    pthread_mutex_lock(&self->lock);
+    if (self->spare_count > 0 && self->spares[self->spare_count - 1].capacity > 2 * buffer->size)
+        spare = self->spares[--self->spare_count];
+    pthread_mutex_unlock(&self->lock);
+    if (!spare.data) return;
+    weir_buffer_clear(&spare);
+    weir_buffer_append(&spare, buffer->data, buffer->size);
+    weir_buffer_deinit(buffer);
+    *buffer = spare;
+}
+
+static void give_back(bus_commit *commit, weir_buffer *buffer) {
+    bus_embedded *self = commit->self;
+    if (buffer->capacity >= EMBEDDED_SPARE_BYTES_MIN && buffer->capacity <= EMBEDDED_SPARE_BYTES_MAX) {
+        pthread_mutex_lock(&self->lock);
+        const bool kept = self->spare_count < EMBEDDED_SPARES_MAX;
+        if (kept) self->spares[self->spare_count++] = *buffer;
+        pthread_mutex_unlock(&self->lock);
+        if (kept) return;
+    }
+    weir_buffer_deinit(buffer);
 }
 
 static weir_status finish_batch(bus_commit *commit, commit_target *target) {
@@ -161,6 +188,8 @@ weir_status embedded_commit_add(bus_commit *commit, const char *topic, int32_t p
         target->building = true;
         commit->open_bytes += wire_builder_bytes(&target->builder);
     }
+    if (target->buffer.size + bytes > target->buffer.capacity && target->buffer.size >= WIDEN_BYTES)
+        widen(commit, &target->buffer);
     const size_t before = wire_builder_bytes(&target->builder);
     record.offset_delta = wire_builder_count(&target->builder);
     wire_builder_add_record(&target->builder, &record);
@@ -289,7 +318,7 @@ void embedded_commit_free(bus_commit *commit) {
     while (commit->first) {
         commit_target *target = commit->first;
         commit->first = target->next;
-        weir_buffer_deinit(&target->buffer);
+        give_back(commit, &target->buffer);
         weir_free(account, target->batches);
         weir_free(account, target);
     }

@@ -279,6 +279,7 @@ bus *bus_embedded_create(const bus_embedded_config *config) {
 
 void bus_embedded_destroy(bus *base) {
     bus_embedded *self = (bus_embedded *)base;
+    while (self->spare_count > 0) weir_buffer_deinit(&self->spares[--self->spare_count]);
     weir_map_deinit(&self->topics);
     pthread_mutex_destroy(&self->lock);
     weir_account_deinit(&self->account);

@@ -10,6 +10,12 @@
 
 #include <pthread.h>
 
+enum {
+    EMBEDDED_SPARES_MAX = 4, /* buffers of freed commits that the next ones grow into */
+    EMBEDDED_SPARE_BYTES_MIN = 256 << 10,
+    EMBEDDED_SPARE_BYTES_MAX = 4 << 20
+};
+
 typedef struct bus_embedded {
     bus base; /* first */
     io_world world;
@@ -18,8 +24,10 @@ typedef struct bus_embedded {
     const guard_principal *principal;
     bool read_ahead;
     weir_account account;
-    pthread_mutex_t lock;  /* of `topics`; held for a look-up */
+    pthread_mutex_t lock;  /* of the rest; held for a look-up */
     weir_map topics;       /* name -> partition count + 1, as a number in the pointer */
+    weir_buffer spares[EMBEDDED_SPARES_MAX];
+    size_t spare_count;
 } bus_embedded;
 
 static inline void embedded_post_broker(bus_embedded *self, io_job *job) {
