@@ -1,7 +1,7 @@
-# weir_static(NAME archive...): sets WEIR_LIB_<NAME> to the library's archive where there is one, else to its plain name.
+# weir_static(NAME archive...): sets WEIR_LIB_<NAME> to the library's archive, or to its name where there is none.
 #
-# The program carries its small libraries inside itself, so that one file runs on any system with the same libc; what has
-# no archive, and what only the client commands use, stays shared.
+# The program carries its small libraries inside itself, so that one file runs where there is libc; what has no archive,
+# and what only the client commands use, stays shared.
 function(weir_static name)
   foreach(archive ${ARGN})
     find_library(WEIR_ARCHIVE_${archive} lib${archive}.a)

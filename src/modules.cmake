@@ -6,7 +6,8 @@ weir_module(io/sim USES io base)
 weir_module(guard USES base)
 weir_module(http USES io base TEST_USES io/sim io/real)
 include(src/wire/schema.cmake)
-weir_module(wire USES base SOURCES ${WIRE_GENERATED} LIBS ${WEIR_LIB_lz4} ${WEIR_LIB_zstd} ${WEIR_LIBS_snappy} ${WEIR_LIB_z})
+weir_module(wire USES base SOURCES ${WIRE_GENERATED}
+            LIBS ${WEIR_LIB_lz4} ${WEIR_LIB_zstd} ${WEIR_LIBS_snappy} ${WEIR_LIB_z})
 weir_module(log USES io wire base TEST_USES io/sim io/real)
 include(src/log/mutants.cmake)
 weir_module(broker USES log wire guard io base TEST_USES io/sim io/real)
@@ -28,7 +29,8 @@ weir_module(engine USES sql/plan sql/analyse sql/parse sql/catalog flow state bu
             connect/file func data io base
             LIBS ${WEIR_LIB_jansson} TEST_USES io/real io/sim)
 include(src/server/page.cmake)
-weir_module(server USES engine sql/plan broker http data guard io base SOURCES ${SERVER_GENERATED} LIBS ${WEIR_LIB_jansson}
+weir_module(server USES engine sql/plan broker http data guard io base
+            SOURCES ${SERVER_GENERATED} LIBS ${WEIR_LIB_jansson}
             TEST_USES bus/embedded io/real)
 
 # The program: src/cli over everything.
