@@ -10,6 +10,7 @@
 int cli_server(int argc, char **argv);
 int cli_sql(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_test(int argc, char **argv);
 int cli_topic(int argc, char **argv);
 int cli_group(int argc, char **argv);
 int cli_records(int argc, char **argv);

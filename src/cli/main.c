@@ -11,6 +11,7 @@ static const struct {
     {"server", cli_server, "run the node: Kafka and HTTP doors, streams, tables, connectors"},
     {"sql", cli_sql, "talk SQL to a server: interactive, -e STATEMENTS or -f FILE"},
     {"check", cli_check, "check a script and print its plan; runs nothing"},
+    {"test", cli_test, "run declarative query tests: FILE|DIR ..."},
     {"topic", cli_topic, "topics of weir or any Kafka: list, make, change, delete"},
     {"group", cli_group, "consumer groups: who reads what, how far behind, set back"},
     {"record", cli_records, "records: write, read, search, export, replay"},
