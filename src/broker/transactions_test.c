@@ -1,9 +1,9 @@
-/* Goal: what transactional clients meet: commit, abort, fencing, time-outs, restarts; readers of committed records never
- * see an aborted, open or partial transaction.
+/* Goal: what transactional clients meet: commit, abort, fencing, time-outs, restarts; readers of committed records
+ * never see an aborted, open or partial transaction.
  * Method: a hand-driven client on a simulated link plays producers of both transaction versions and a consumer that
  * drops aborted batches as Kafka's does. Stories tell one rule each; then seeds of random producers die by power cuts
- * at any call of the disk, and a ledger of what was answered is held against what is read, and a reader of the raw batches
- * against last stable offsets and lists of aborted transactions. */
+ * at any call of the disk, and a ledger of what was answered is held against what is read, and a reader of the raw
+ * batches against last stable offsets and lists of aborted transactions. */
 #include "broker/door_test.h"
 #include "broker/txn_int.h"
 
