@@ -2,7 +2,7 @@
  * at the final stop, never by the clock: until then the journal alone carries what was acknowledged.
  *
  *   owner lane   collect: what every dirty partition has in its segments now
- *   flush lane   sync those segments, indexes and folders
+ *   flush lanes  sync those segments, indexes and folders, side by side
  *   owner lane   apply: the marks move on; a partition whose sync failed goes offline; encode the checkpoint
  *   flush lane   write the checkpoint
  *   owner lane   release journal files */
@@ -88,17 +88,21 @@ static weir_status sync_item(const log_flush_item *item) {
     return io_sync_directory(partition->store->files, path);
 }
 
-static void sync_items(log_store *store, log_flush *flush) {
-    bool any_new = false;
-    for (size_t i = 0; i < flush->count; i++) {
+static void sync_items(log_store *store, log_flush *flush, size_t first, size_t step) {
+    for (size_t i = first; i < flush->count; i += step) {
         log_flush_item *item = &flush->items[i];
         const weir_status status = sync_item(item);
-        any_new |= item->is_new;
         if (!weir_failed(status)) continue;
         item->failed = true;
         item->error = weir_alloc(&store->account, sizeof *item->error);
         weir_error_set(item->error, status);
     }
+}
+
+/* After all items: the names of folders that are new. */
+static void sync_root(log_store *store, log_flush *flush) {
+    bool any_new = false;
+    for (size_t i = 0; i < flush->count; i++) any_new |= flush->items[i].is_new;
     weir_error_set(&flush->error, any_new ? io_sync_directory(store->files, store->directory) : weir_ok());
 }
 
@@ -153,9 +157,12 @@ static void free_flush(log_store *store, log_flush *flush) {
 
 /* ---- as jobs ----------------------------------------------------------------------------------------------------- */
 
-static void run_sync(io_job *job) {
-    log_store *store = io_owner(job, log_store, flush_sync_job);
-    sync_items(store, store->flush);
+static void run_part(io_job *job) {
+    log_flush_part *part = io_owner(job, log_flush_part, job);
+    log_store *store = part->store;
+    sync_items(store, store->flush, part->first, LOG_FLUSH_LANES);
+    if (atomic_fetch_sub_explicit(&store->flush->parts, 1, memory_order_acq_rel) > 1) return;
+    sync_root(store, store->flush);
     log_post(store, store->lane, &store->flush_synced_job);
 }
 
@@ -217,11 +224,16 @@ void log_flush_kick(log_store *store) {
     store->flush_wanted = false;
     store->flushing = true;
     store->flush = collect(store);
-    log_post(store, store->flush_lane, &store->flush_sync_job);
+    atomic_store_explicit(&store->flush->parts, LOG_FLUSH_LANES, memory_order_relaxed);
+    for (size_t i = 0; i < LOG_FLUSH_LANES; i++)
+        log_post(store, store->flush_parts[i].lane, &store->flush_parts[i].job);
 }
 
 void log_flush_init(log_store *store) {
-    io_job_init(&store->flush_sync_job, run_sync);
+    for (size_t i = 0; i < LOG_FLUSH_LANES; i++) {
+        store->flush_parts[i] = (log_flush_part){.store = store, .first = i};
+        io_job_init(&store->flush_parts[i].job, run_part);
+    }
     io_job_init(&store->flush_synced_job, run_synced);
     io_job_init(&store->flush_write_job, run_write);
     io_job_init(&store->flush_written_job, run_written);
@@ -243,7 +255,8 @@ weir_status log_flush_all(log_store *store) {
     }
     if (store->replay_from == store->next_sequence && !store->dirty_first) return weir_ok();
     log_flush *flush = collect(store);
-    sync_items(store, flush);
+    sync_items(store, flush, 0, 1);
+    sync_root(store, flush);
     weir_status status = weir_error_status(&flush->error);
     if (!weir_failed(status)) {
         apply(store, flush);

@@ -5,7 +5,7 @@
  *   journal lane  the frame of the round that is being synced
  *   store lane    every log_writer: segments are appended, verified and cut there and nowhere else
  *   read lane     cold reads and time queries, on copies of what the owner lane knew when it sent them
- *   flush lane    syncs of segments, checkpoints, preparing journal files, unlinking
+ *   flush lanes   syncs of segments; the first one also checkpoints and preparing journal files
  *
  * One list holds every round from the oldest one kept for readers to the one that is forming:
  *   rounds ... (kept) ... store_next ... (durable, not yet in segments) ... sync_next ... (forming) ... rounds_last */
@@ -33,6 +33,7 @@ enum {
     LOG_FOLDER_MAX = LOG_TOPIC_NAME_MAX + 12 + 1,
     LOG_PATH_MAX = 4096,
     LOG_ID_BYTES = 20,
+    LOG_FLUSH_LANES = 4,
     LOG_RETRY_NS = 1000000000 /* after DISK_FULL the next append tries again at the earliest after this */
 };
 
@@ -259,9 +260,18 @@ typedef struct log_flush_item {
     weir_error *error;
 } log_flush_item;
 
+/* A quarter of a flush: syncs of many files at once share the file system's commits. */
+typedef struct log_flush_part {
+    io_job job;
+    log_store *store;
+    io_lane *lane;
+    size_t first;
+} log_flush_part;
+
 typedef struct log_flush {
     log_flush_item *items;
     size_t count;
+    _Atomic unsigned parts; /* still at work */
     uint64_t sequence; /* everything up to this round is in segments */
     uint64_t generation, position; /* where the frame after it begins, when in a file that goes on */
     weir_buffer checkpoint;
@@ -323,7 +333,8 @@ struct log_store {
     bool flush_wanted, flushing;
     log_trim *trims, *trims_flushing; /* waiting; in the flush that runs */
     log_flush *flush;
-    io_job flush_sync_job, flush_synced_job, flush_write_job, flush_written_job;
+    log_flush_part flush_parts[LOG_FLUSH_LANES];
+    io_job flush_synced_job, flush_write_job, flush_written_job;
 
     bool preparing_journal, prepare_failed;
     log_journal_file *journal_prepared;

@@ -22,14 +22,15 @@ typedef struct test_world {
     io_sim *sim;
     const io_world *world;
     io_lane *lane;
-    char directory[64];
+    char directory[200];
 } test_world;
 
 static inline void test_world_open(test_world *t, bool is_real, uint64_t seed) {
     *t = (test_world){0};
     if (!test_account.name) weir_account_init(&test_account, "log.test", 0);
     if (is_real) {
-        snprintf(t->directory, sizeof t->directory, "/tmp/weir-log-XXXXXX");
+        const char *kept = getenv("WEIR_TEST_KEEP"); /* a folder: what the stories write stays there */
+        snprintf(t->directory, sizeof t->directory, "%s/weir-log-XXXXXX", kept ? kept : "/tmp");
         assert_non_null(mkdtemp(t->directory));
         assert_int_equal(io_real_start(&t->real, &(io_real_config){0}).code, WEIR_OK);
         t->world = io_real_world(t->real);
@@ -45,7 +46,8 @@ static inline void test_world_close(test_world *t) {
     if (t->sim) io_sim_destroy(t->sim);
     if (t->real) {
         io_real_destroy(t->real);
-        char command[128];
+        if (getenv("WEIR_TEST_KEEP")) return;
+        char command[220];
         snprintf(command, sizeof command, "rm -rf '%s'", t->directory);
         assert_int_equal(system(command), 0);
     }

@@ -226,7 +226,9 @@ static void create_lanes(log_store *store) {
     store->journal_lane = io_lane_create(executor, IO_LANE_BLOCKING, "log.journal");
     store->store_lane = io_lane_create(executor, IO_LANE_BLOCKING, "log.store");
     store->read_lane = io_lane_create(executor, IO_LANE_BLOCKING, "log.read");
-    store->flush_lane = io_lane_create(executor, IO_LANE_BLOCKING, "log.flush");
+    for (size_t i = 0; i < LOG_FLUSH_LANES; i++)
+        store->flush_parts[i].lane = io_lane_create(executor, IO_LANE_BLOCKING, "log.flush");
+    store->flush_lane = store->flush_parts[0].lane;
 }
 
 static void destroy_lanes(log_store *store) {
@@ -235,7 +237,7 @@ static void destroy_lanes(log_store *store) {
     io_lane_destroy(executor, store->journal_lane);
     io_lane_destroy(executor, store->store_lane);
     io_lane_destroy(executor, store->read_lane);
-    io_lane_destroy(executor, store->flush_lane);
+    for (size_t i = 0; i < LOG_FLUSH_LANES; i++) io_lane_destroy(executor, store->flush_parts[i].lane);
 }
 
 static void destroy_store(log_store *store) {

@@ -341,7 +341,7 @@ static void a_folder_belongs_to_one_server_and_to_no_newer_format(void **state) 
     const log_config config = {.world = t->world, .lane = t->lane, .directory = t->directory};
     assert_int_equal(log_open(&second, &config, &report).code, WEIR_BUSY);
     test_close(t, store);
-    char path[128];
+    char path[256];
     io_file *file;
     snprintf(path, sizeof path, "%s/meta.properties", t->directory);
     assert_int_equal(io_open(t->world->files, path, IO_OPEN_WRITE | IO_OPEN_TRUNCATE, &file).code, WEIR_OK);
@@ -359,7 +359,7 @@ static void a_checkpoint_that_was_emptied_is_told(void **state) {
     log_start_report report;
     test_append(t, store, open_partition(store, 1, 0), 2, 30, 1, NULL, NULL);
     test_close(t, store);
-    char path[128];
+    char path[256];
     io_file *file;
     snprintf(path, sizeof path, "%s/checkpoint", t->directory);
     assert_int_equal(io_open(t->world->files, path, IO_OPEN_WRITE | IO_OPEN_TRUNCATE, &file).code, WEIR_OK);

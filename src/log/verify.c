@@ -101,7 +101,8 @@ static weir_status cut_last(log_partition *partition) {
     weir_status status = log_descriptor_take(partition, mark->segment_base, LOG_FILE_LOG, false, &descriptor, &file);
     if (!weir_failed(status)) {
         status = io_file_info_of(files, file, &info);
-        if (!weir_failed(status) && info.size > mark->position && MAY_CUT)
+        /* Also when it seems to have that size: after a failed sync the size that is cached need not be the disk's. */
+        if (!weir_failed(status) && info.size >= mark->position && MAY_CUT)
             status = io_truncate(files, file, mark->position);
         log_descriptor_give(partition, descriptor);
     }
