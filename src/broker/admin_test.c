@@ -464,6 +464,7 @@ static void test_features_stay_at_their_level(void **state) {
         const char *feature;
         int16_t level, error;
     } cases[] = {{"metadata.version", 30, 0},
+                 {"transaction.version", 2, 0},
                  {"metadata.version", 29, BROKER_INVALID_UPDATE_VERSION},
                  {"no.such.version", 1, BROKER_INVALID_UPDATE_VERSION}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -60,8 +60,11 @@ kafka_handler kafka_handler_of(int16_t key) {
 
 const kafka_feature kafka_features[] = {
     {"metadata.version", 7, 30}, /* 3.3-IV3 to 4.3-IV0 */
+    {"transaction.version", 0, 2}, /* KIP-890 */
 };
 const size_t kafka_feature_count = sizeof kafka_features / sizeof kafka_features[0];
+
+enum { FEATURE_ZERO_VERSION = 4 };
 
 static bool fill_versions(kafka_request *request, wire_api_versions_response *response) {
     wire_api_versions_response_init(response);
@@ -82,13 +85,18 @@ static bool fill_versions(kafka_request *request, wire_api_versions_response *re
     response->api_keys.count = ROW_COUNT;
     for (size_t i = 0; i < kafka_feature_count; i++) {
         const kafka_feature *feature = &kafka_features[i];
-        wire_api_versions_response_supported_feature_key *supported = &response->supported_features.items[i];
         wire_api_versions_response_finalized_feature_key *finalized = &response->finalized_features.items[i];
-        supported->name = finalized->name = weir_bytes_text(feature->name);
+        finalized->name = weir_bytes_text(feature->name);
+        finalized->min_version_level = finalized->max_version_level = feature->most;
+        /* Older clients take a lowest version of 0 for damage (KAFKA-17011). */
+        if (feature->least == 0 && request->version < FEATURE_ZERO_VERSION) continue;
+        wire_api_versions_response_supported_feature_key *supported =
+            &response->supported_features.items[response->supported_features.count++];
+        supported->name = finalized->name;
         supported->min_version = feature->least;
-        supported->max_version = finalized->min_version_level = finalized->max_version_level = feature->most;
+        supported->max_version = feature->most;
     }
-    response->supported_features.count = response->finalized_features.count = (int32_t)kafka_feature_count;
+    response->finalized_features.count = (int32_t)kafka_feature_count;
     response->finalized_features_epoch = 0;
     return true;
 }

@@ -191,6 +191,13 @@ bool kafka_add_partitions_to_txn(kafka_request *request, const void *data) {
     const bool is_batch = request->version >= BATCH_VERSION;
     add_call *call = kafka_array(request, add_call, 1);
     if (!call) return false;
+    if (is_batch && !guard_may_cluster(request->broker->authoriser, request->principal, GUARD_CLUSTER_ACTION)) {
+        wire_add_partitions_to_txn_response response;
+        wire_add_partitions_to_txn_response_init(&response);
+        response.error_code = BROKER_CLUSTER_AUTHORIZATION_FAILED;
+        kafka_respond(request, &response);
+        return true;
+    }
     call->request = request;
     call->count = is_batch ? kafka_count(message->transactions) : 1;
     call->items = kafka_array(request, add_item, call->count);
