@@ -480,6 +480,43 @@ broker_error broker_group_heartbeat(broker_node *broker, const guard_principal *
 broker_error broker_group_leave(broker_node *broker, const guard_principal *principal, weir_bytes group,
                                 weir_bytes member_id, weir_bytes instance_id);
 
+/* ---- groups: the consumer protocol (KIP-848) --------------------------------------------------------------------- */
+
+typedef struct broker_partition_id {
+    uint8_t topic_id[16];
+    int32_t partition;
+} broker_partition_id;
+typedef struct group_entry group_entry;
+typedef struct broker_consumer_heartbeat broker_consumer_heartbeat;
+struct broker_consumer_heartbeat {
+    const guard_principal *principal;
+    weir_bytes group, member_id;
+    weir_bytes instance_id, rack_id; /* data NULL = none, or as before */
+    weir_bytes client_id, client_host;
+    int32_t member_epoch;         /* 0 = join, -1 = leave, -2 = a static member leaves for a while */
+    int32_t rebalance_timeout_ms; /* -1 = as before */
+    const weir_bytes *topics;
+    int32_t topic_count;          /* -1 = as before */
+    weir_bytes regex;             /* data NULL = as before, empty = none any more */
+    weir_bytes assignor;          /* "uniform", "range"; data NULL = any, or as before */
+    const broker_partition_id *owned; /* what the member holds */
+    int32_t owned_count;          /* -1 = as before */
+    bool member_makes_id;         /* version 1 and later */
+    void (*done)(broker_consumer_heartbeat *beat); /* when all that it tells is durable */
+    broker_error error;           /* out, as all below; views valid during done() */
+    const char *message;          /* NULL = none */
+    weir_bytes out_member_id;
+    int32_t out_epoch, interval_ms;
+    bool has_assignment;
+    const broker_partition_id *assigned; /* sorted */
+    size_t assigned_count;
+    io_job job;                   /* private, as all below */
+    broker_node *broker;
+    group_entry *entry;
+    weir_arena arena;
+};
+void broker_consumer_beat(broker_node *broker, broker_consumer_heartbeat *beat);
+
 typedef struct broker_offset {    /* one partition of a commit or of a fetch of offsets */
     weir_bytes topic;             /* views of a fetch are valid during done() */
     uint8_t topic_id[16];         /* used when topic.data is NULL */
@@ -493,7 +530,8 @@ typedef struct broker_offset_commit broker_offset_commit;
 struct broker_offset_commit {
     const guard_principal *principal;
     weir_bytes group, member_id, instance_id;
-    int32_t generation;           /* -1 with member_id "" = a simple consumer */
+    int32_t generation;           /* or the member's epoch; -1 with member_id "" = a simple consumer */
+    bool epochs_known;            /* version 9 and later: STALE_MEMBER_EPOCH can be said */
     broker_offset *offsets;
     size_t offset_count;
     void (*done)(broker_offset_commit *commit); /* when durable; then each entry has its error */
@@ -507,6 +545,10 @@ const broker_offset *broker_offset_find(const broker_node *broker, weir_bytes gr
                                         int32_t partition);
 /* Does a transaction that has not ended hold an offset for it (UNSTABLE_OFFSET_COMMIT)? */
 bool broker_offset_unstable(const broker_node *broker, weir_bytes group, weir_bytes topic, int32_t partition);
+/* May a member of this epoch read the group's offsets? Always when it is none (data NULL, -1), or in a classic group.
+ */
+broker_error broker_offsets_member_check(const broker_node *broker, weir_bytes group, weir_bytes member_id,
+                                         int32_t epoch);
 /* All committed offsets of a group, one after another: *at begins as 0; NULL at the end. No call of the broker between.
  */
 const broker_offset *broker_offset_next(const broker_node *broker, weir_bytes group, size_t *at);
@@ -521,8 +563,9 @@ typedef struct broker_group_info { /* views valid until the next call of the bro
     weir_bytes group;
     const char *state;            /* Empty, PreparingRebalance, CompletingRebalance, Stable, Dead */
     weir_bytes protocol_type;
-    weir_bytes protocol;          /* of a stable group_entry */
+    weir_bytes protocol;          /* of a stable group_entry; of the consumer protocol its assignor */
     size_t member_count;
+    bool consumer;                /* of the consumer protocol: Empty, Assigning, Reconciling, Stable */
 } broker_group_info;
 size_t broker_group_count(const broker_node *broker);
 bool broker_group_at(const broker_node *broker, size_t index, broker_group_info *info);

@@ -196,9 +196,11 @@ typedef struct group_offset {
     bool present;        /* false while only pending */
 } group_offset;
 
-typedef struct group_entry {
+typedef struct consumer_group consumer_group;
+struct group_entry {
     broker_node *broker;
     char *id;
+    consumer_group *consumer;   /* of the consumer protocol; then the classic fields below are at rest */
     group_state state;
     int32_t generation;
     char *protocol_type; /* NULL = a simple group_entry */
@@ -216,7 +218,7 @@ typedef struct group_entry {
     io_timer timer;
     io_job timer_job;
     weir_map offsets;           /* "topic\0" + partition -> group_offset */
-} group_entry;
+};
 
 group_entry *broker_group_get(const broker_node *broker, weir_bytes id);
 group_entry *broker_group_make(broker_node *broker, weir_bytes id); /* NULL at BROKER_GROUPS_MAX */
@@ -226,6 +228,9 @@ const char *broker_group_state_name(const group_entry *group);
 /* May an offset commit of this member go in? Touches its session. */
 broker_error broker_group_commit_check(broker_node *broker, weir_bytes group, weir_bytes member_id,
                                        weir_bytes instance_id, int32_t generation);
+/* The same, told in the words of a client that knows of epochs or not. */
+broker_error broker_group_commit_error(const broker_node *broker, weir_bytes group, broker_error error,
+                                       bool epochs_known);
 void broker_groups_stop(broker_node *broker);
 void broker_group_restore(group_entry *group, const wire_group_metadata_value *value);
 void broker_group_resume(group_entry *group);
@@ -234,6 +239,23 @@ void broker_group_forget(group_entry *group);
 bool broker_group_reads(const group_entry *group, weir_bytes topic);
 /* A member's metadata for the group's protocol. */
 weir_bytes broker_group_member_subscription(const group_entry *group, const group_member *member);
+
+typedef struct group_append group_append;
+/* consumer_groups.c, consumer_store.c */
+void broker_consumer_free(group_entry *group);
+/* Nobody is in it and nothing of it is on its way to the disk; also true for a classic group. */
+bool broker_consumer_is_idle(const group_entry *group);
+size_t broker_consumer_member_count(const group_entry *group);
+void broker_consumer_resume(group_entry *group);
+void broker_consumer_stop(group_entry *group);
+broker_error broker_consumer_leave(group_entry *group, weir_bytes member_id, weir_bytes instance_id);
+broker_error broker_consumer_epoch_check(const group_entry *group, weir_bytes member_id, int32_t epoch);
+bool broker_consumer_reads(const group_entry *group, weir_bytes topic);
+void broker_consumer_info(const group_entry *group, broker_group_info *info);
+bool broker_consumer_is_unused(const group_entry *group);
+weir_status broker_consumer_replay(broker_node *broker, int16_t kind, weir_bytes key, weir_bytes value,
+                                   weir_arena *arena) WEIR_MUST_USE;
+void broker_consumer_append_tombstones(group_append *append, const group_entry *group);
 
 /* group_store.c */
 typedef struct group_use { /* a committed offset on its way to the disk */
@@ -246,7 +268,6 @@ typedef struct group_use { /* a committed offset on its way to the disk */
     bool tombstone;
 } group_use;
 
-typedef struct group_append group_append;
 struct group_append { /* records on their way into __consumer_offsets, with whatever shares their atomic group_entry */
     broker_node *broker;
     weir_buffer buffer;
@@ -270,6 +291,12 @@ group_append *broker_group_append(broker_node *broker, void (*done)(group_append
 /* The offset of a partition goes; nothing when there is none. */
 void broker_group_append_tombstone(group_append *append, group_entry *group, weir_bytes topic, int32_t partition);
 bool broker_group_append_offset(group_append *append, group_entry *group, const broker_offset *offset);
+/* Any record; `value` NULL = its tombstone. */
+void broker_group_append_record(group_append *append, wire_message_id key_id, const void *key, wire_message_id value_id,
+                                int version, const void *value);
+void broker_group_append_group_tombstone(group_append *append, const group_entry *group);
+/* Frees one that was not sent; its done() is not called. */
+void broker_group_append_drop(group_append *append);
 void broker_group_append_group(group_append *append, const group_entry *group);
 /* `batches`: NULL, or batches that go before the records in one atomic group, with one free place at the end; borrowed
  * until done. */
@@ -341,6 +368,7 @@ struct broker_node {
     topic_entry **topics;              /* by name */
     size_t topic_count, topic_capacity;
     int64_t partition_count;
+    uint64_t topics_version;     /* rises with every topic and partition that comes or goes */
     log_partition *metadata_log;
     metadata_change *changes_first, *changes_last;
     bool change_running;

@@ -125,9 +125,18 @@ static void encode_key(group_append *append, wire_message_id id, const void *key
     if (weir_failed(wire_encode_record_key(id, key, target))) append->failed = WEIR_INVALID;
 }
 
-static void encode_value(group_append *append, wire_message_id id, const void *value, weir_buffer *target) {
+static void encode_value(group_append *append, wire_message_id id, int version, const void *value,
+                         weir_buffer *target) {
     weir_buffer_init(target, &append->broker->account, RECORD_BYTES_MAX);
-    if (weir_failed(wire_encode_versioned(id, VALUE_VERSION, value, target))) append->failed = WEIR_INVALID;
+    if (weir_failed(wire_encode_versioned(id, version, value, target))) append->failed = WEIR_INVALID;
+}
+
+void broker_group_append_record(group_append *append, wire_message_id key_id, const void *key, wire_message_id value_id,
+                                int version, const void *value) {
+    weir_buffer stored_key, stored;
+    encode_key(append, key_id, key, &stored_key);
+    if (value) encode_value(append, value_id, version, value, &stored);
+    add_record(append, &stored_key, value ? &stored : NULL);
 }
 
 static void add_offset_record(group_append *append, const group_entry *group, const broker_offset *offset,
@@ -149,7 +158,7 @@ static void add_offset_record(group_append *append, const group_entry *group, co
     stored.leader_epoch = offset->leader_epoch;
     stored.metadata = offset->metadata.data ? offset->metadata : weir_bytes_text("");
     stored.commit_timestamp = now_ms;
-    encode_value(append, WIRE_OFFSET_COMMIT_VALUE, &stored, &value);
+    encode_value(append, WIRE_OFFSET_COMMIT_VALUE, VALUE_VERSION, &stored, &value);
     add_record(append, &key, &value);
 }
 
@@ -195,7 +204,7 @@ static void encode_group_key(group_append *append, const group_entry *group, wei
     encode_key(append, WIRE_GROUP_METADATA_KEY, &stored_key, key);
 }
 
-static void append_group_tombstone(group_append *append, const group_entry *group) {
+void broker_group_append_group_tombstone(group_append *append, const group_entry *group) {
     weir_buffer key;
     encode_group_key(append, group, &key);
     add_record(append, &key, NULL);
@@ -228,7 +237,7 @@ void broker_group_append_group(group_append *append, const group_entry *group) {
         target->assignment = member->assignment.data ? member->assignment : weir_bytes_text("");
     }
     encode_group_key(append, group, &key);
-    encode_value(append, WIRE_GROUP_METADATA_VALUE, &stored, &value);
+    encode_value(append, WIRE_GROUP_METADATA_VALUE, VALUE_VERSION, &stored, &value);
     add_record(append, &key, &value);
     weir_arena_deinit(&arena);
 }
@@ -264,6 +273,11 @@ static void append_end(group_append *append, weir_status status) {
     append->done(append, status);
     append_free(append);
     broker_operation_end(broker);
+}
+
+void broker_group_append_drop(group_append *append) {
+    weir_assert(append->use_count == 0);
+    append_free(append);
 }
 
 /* Without a record there is nothing to send. */
@@ -401,6 +415,7 @@ void broker_offsets_commit(broker_node *broker, broker_offset_commit *commit) {
     if (error == BROKER_NONE)
         error = broker_group_commit_check(broker, commit->group, commit->member_id, commit->instance_id,
                                           commit->generation);
+    error = broker_group_commit_error(broker, commit->group, error, commit->epochs_known);
     group_entry *group = error == BROKER_NONE ? broker_group_make(broker, commit->group) : NULL;
     if (!group) {
         commit_fail_all(commit, error != BROKER_NONE ? error : BROKER_COORDINATOR_NOT_AVAILABLE);
@@ -525,7 +540,12 @@ static void tombstones_stored(group_append *append, weir_status status) {
 static void append_all_tombstones(group_append *append, group_entry *group) {
     void *value;
     for (size_t at = 0; weir_map_next(&group->offsets, &at, NULL, &value);) append_tombstone(append, group, value);
-    append_group_tombstone(append, group);
+    if (group->consumer) { /* whoever joins from here on makes a new one */
+        broker_consumer_append_tombstones(append, group);
+        broker_consumer_free(group);
+        return;
+    }
+    broker_group_append_group_tombstone(append, group);
 }
 
 void broker_groups_delete(broker_node *broker, broker_group_delete *del) {
@@ -536,7 +556,9 @@ void broker_groups_delete(broker_node *broker, broker_group_delete *del) {
     if (!broker_may(broker, del->principal, GUARD_DELETE, GUARD_GROUP, del->group))
         del->error = BROKER_GROUP_AUTHORIZATION_FAILED;
     else if (!group) del->error = BROKER_GROUP_ID_NOT_FOUND;
-    else if (group->state != GROUP_EMPTY || group->member_count) del->error = BROKER_NON_EMPTY_GROUP;
+    else if (group->state != GROUP_EMPTY || group->member_count || broker_consumer_member_count(group))
+        del->error = BROKER_NON_EMPTY_GROUP;
+    else if (!broker_consumer_is_idle(group)) del->error = BROKER_COORDINATOR_LOAD_IN_PROGRESS;
     if (del->error != BROKER_NONE) {
         io_job_init(&del->job, delete_run);
         broker_post(broker, &del->job);
@@ -575,21 +597,27 @@ void broker_offsets_topic_deleted(broker_node *broker, const topic_entry *topic)
 /* KIP-211: a group without members keeps its offsets for offsets.retention.minutes; a simple consumer's count from
  * their commit. An empty group without offsets is forgotten. */
 static void expire_group(broker_node *broker, group_entry *group, int64_t now_ms) {
-    if (group->state != GROUP_EMPTY || group->member_count || group->uses) return;
+    if (group->state != GROUP_EMPTY || group->member_count || group->uses || broker_consumer_member_count(group))
+        return;
     const int64_t retention_ms = broker_property_i64(broker, "offsets.retention.minutes") * 60000;
     size_t kept = 0;
     void *value;
     group_append *append = broker_group_append(broker, tombstones_done, group);
     for (size_t at = 0; weir_map_next(&group->offsets, &at, NULL, &value);) {
         group_offset *offset = value;
-        const int64_t since_ms =
-            group->generation > 0 && group->state_ms > offset->commit_ms ? group->state_ms : offset->commit_ms;
+        const int64_t since_ms = (group->generation > 0 || group->consumer) && group->state_ms > offset->commit_ms
+                                     ? group->state_ms
+                                     : offset->commit_ms;
         if (now_ms - since_ms >= retention_ms) append_tombstone(append, group, offset);
         else kept++;
     }
     if (kept == 0 && group->generation > 0 && now_ms - group->state_ms >= retention_ms) {
-        append_group_tombstone(append, group);
+        broker_group_append_group_tombstone(append, group);
         group->generation = 0;
+    }
+    if (kept == 0 && group->consumer && broker_consumer_is_idle(group) && now_ms - group->state_ms >= retention_ms) {
+        broker_consumer_append_tombstones(append, group);
+        broker_consumer_free(group);
     }
     group->uses++;
     if (wire_builder_count(&append->builder) > 0) broker_group_append_send(append, NULL, 0);
@@ -670,7 +698,7 @@ static weir_status replay_record(broker_node *broker, const wire_record *record,
         WEIR_TRY(wire_decode(WIRE_OFFSET_COMMIT_KEY, 0, input, arena, &key));
         return replay_offset(broker, &key, record, arena);
     }
-    if (kind != WIRE_GROUP_KEY_GROUP_METADATA) return weir_ok(); /* other kinds of groups */
+    if (kind != WIRE_GROUP_KEY_GROUP_METADATA) return broker_consumer_replay(broker, kind, input, record->value, arena);
     wire_group_metadata_key key;
     WEIR_TRY(wire_decode(WIRE_GROUP_METADATA_KEY, 0, input, arena, &key));
     return replay_group(broker, &key, record, arena);
@@ -688,6 +716,7 @@ void broker_offsets_loaded(broker_node *broker) {
     for (size_t i = broker->group_count; i-- > 0;) {
         group_entry *group = broker->group_list[i];
         if (group->member_count) broker_group_resume(group);
+        else if (group->consumer) broker_consumer_resume(group);
         else broker_group_drop_if_unused(group);
     }
 }

@@ -522,6 +522,7 @@ void broker_group_free(group_entry *group) {
     while (group->member_count) member_free(broker, group->members[--group->member_count]);
     while (group->pending_count) weir_free(&broker->account, group->pending[--group->pending_count].id);
     broker_group_offsets_free(group);
+    broker_consumer_free(group);
     weir_free(&broker->account, group->members);
     weir_free(&broker->account, group->pending);
     weir_free(&broker->account, group->protocol_type);
@@ -533,7 +534,8 @@ void broker_group_free(group_entry *group) {
 
 void broker_group_drop_if_unused(group_entry *group) {
     if (group->state != GROUP_EMPTY || group->member_count || group->pending_count || group->uses ||
-        group->offsets.count || group->generation > 0 || atomic_load(&group->timer_job.queued))
+        group->offsets.count || group->generation > 0 || !broker_consumer_is_unused(group) ||
+        atomic_load(&group->timer_job.queued))
         return;
     broker_node *broker = group->broker;
     io_timer_cancel(broker->world.executor, &group->timer);
@@ -550,6 +552,7 @@ void broker_groups_stop(broker_node *broker) {
     for (size_t i = 0; i < broker->group_count; i++) {
         group_entry *group = broker->group_list[i];
         io_timer_cancel(broker->world.executor, &group->timer);
+        broker_consumer_stop(group);
         for (size_t m = 0; m < group->member_count; m++) {
             take_join(group->members[m], NULL, BROKER_COORDINATOR_NOT_AVAILABLE);
             take_sync(group->members[m], NULL, BROKER_COORDINATOR_NOT_AVAILABLE);
@@ -571,6 +574,8 @@ static broker_error judge_join(broker_node *broker, const broker_join *join, con
         return BROKER_INCONSISTENT_GROUP_PROTOCOL;
     if (join_bytes(join) + (group ? group_bytes(group) : 0) > GROUP_BYTES_MAX) return BROKER_GROUP_MAX_SIZE_REACHED;
     if (!group) return join->member_id.size > 0 ? BROKER_UNKNOWN_MEMBER_ID : BROKER_NONE;
+    if (broker_consumer_member_count(group)) return BROKER_INCONSISTENT_GROUP_PROTOCOL;
+    if (!broker_consumer_is_idle(group)) return BROKER_COORDINATOR_LOAD_IN_PROGRESS;
     if (group->member_count == 0) return BROKER_NONE;
     if (!text_equal(group->protocol_type, join->protocol_type)) return BROKER_INCONSISTENT_GROUP_PROTOCOL;
     for (size_t i = 0; i < join->protocol_count; i++) {
@@ -681,6 +686,15 @@ static void join_again(group_entry *group, broker_join *join) {
     }
 }
 
+/* A group of the consumer protocol turns while nobody is in it; its offsets stay. */
+static void become_classic(group_entry *group) {
+    group->uses++;
+    group_append *append = broker_group_append(group->broker, stored_ignored, group);
+    broker_consumer_append_tombstones(append, group);
+    broker_group_append_send(append, NULL, 0);
+    broker_consumer_free(group);
+}
+
 void broker_group_join(broker_node *broker, broker_join *join) {
     join->broker = broker;
     join->members = NULL;
@@ -700,6 +714,7 @@ void broker_group_join(broker_node *broker, broker_join *join) {
         join_fail(join, BROKER_COORDINATOR_NOT_AVAILABLE, join->member_id);
         return;
     }
+    if (group->consumer) become_classic(group);
     if (join->member_id.size == 0) join_first(group, join);
     else join_again(group, join);
     timer_update(group);
@@ -822,6 +837,7 @@ broker_error broker_group_leave(broker_node *broker, const guard_principal *prin
     if (!broker_may(broker, principal, GUARD_READ, GUARD_GROUP, group_id)) return BROKER_GROUP_AUTHORIZATION_FAILED;
     group_entry *group = broker_group_get(broker, group_id);
     if (!group) return BROKER_UNKNOWN_MEMBER_ID;
+    if (group->consumer) return broker_consumer_leave(group, member_id, instance_id);
     if (!instance_id.data && pending_remove(group, member_id)) {
         maybe_complete(group);
         timer_update(group);
@@ -842,6 +858,7 @@ broker_error broker_group_commit_check(broker_node *broker, weir_bytes group_id,
                                        weir_bytes instance_id, int32_t generation) {
     group_entry *group = broker_group_get(broker, group_id);
     if (!group) return generation < 0 ? BROKER_NONE : BROKER_ILLEGAL_GENERATION;
+    if (group->consumer) return broker_consumer_epoch_check(group, member_id, generation);
     if (generation < 0 && group->state == GROUP_EMPTY) return BROKER_NONE; /* a simple consumer */
     group_member *member;
     const broker_error error = member_of(group, member_id, instance_id, &member);
@@ -852,6 +869,21 @@ broker_error broker_group_commit_check(broker_node *broker, weir_bytes group_id,
     return BROKER_NONE;
 }
 
+broker_error broker_group_commit_error(const broker_node *broker, weir_bytes id, broker_error error,
+                                       bool epochs_known) {
+    const group_entry *group = broker_group_get(broker, id);
+    if (error == BROKER_STALE_MEMBER_EPOCH && !epochs_known) return BROKER_UNSUPPORTED_VERSION;
+    /* As in Kafka a group that is not there is no generation's to a client that could be of either protocol. */
+    return error == BROKER_ILLEGAL_GENERATION && !group && epochs_known ? BROKER_GROUP_ID_NOT_FOUND : error;
+}
+
+broker_error broker_offsets_member_check(const broker_node *broker, weir_bytes id, weir_bytes member_id,
+                                         int32_t epoch) {
+    const group_entry *group = broker_group_get(broker, id);
+    if (!group || !group->consumer || (!member_id.data && epoch < 0)) return BROKER_NONE;
+    return broker_consumer_epoch_check(group, member_id, epoch);
+}
+
 static void describe(const group_entry *group, broker_group_info *info) {
     *info = (broker_group_info){
         .group = weir_bytes_text(group->id),
@@ -859,6 +891,7 @@ static void describe(const group_entry *group, broker_group_info *info) {
         .protocol_type = weir_bytes_text(group->protocol_type ? group->protocol_type : ""),
         .protocol = weir_bytes_text(group->state == GROUP_STABLE && group->protocol ? group->protocol : ""),
         .member_count = group->member_count};
+    if (group->consumer) broker_consumer_info(group, info);
 }
 
 size_t broker_group_count(const broker_node *broker) { return broker->group_count; }
@@ -877,7 +910,7 @@ bool broker_group_describe(const broker_node *broker, weir_bytes id, broker_grou
 
 bool broker_group_member_at(const broker_node *broker, weir_bytes id, size_t index, broker_group_member_info *info) {
     const group_entry *group = broker_group_get(broker, id);
-    if (!group || index >= group->member_count) return false;
+    if (!group || index >= group->member_count) return false; /* no group of the consumer protocol has such members */
     const group_member *member = group->members[index];
     const bool stable = group->state == GROUP_STABLE;
     *info = (broker_group_member_info){.member_id = weir_bytes_text(member->id),

@@ -45,6 +45,8 @@ static const api_row rows[] = {
     {WIRE_API_DESCRIBE_QUORUM, kafka_describe_quorum},
     {WIRE_API_UPDATE_FEATURES, kafka_update_features},
     {WIRE_API_DESCRIBE_PRODUCERS, kafka_describe_producers},
+    {WIRE_API_CONSUMER_GROUP_HEARTBEAT, kafka_consumer_group_heartbeat},
+    {WIRE_API_CONSUMER_GROUP_DESCRIBE, kafka_consumer_group_describe},
     {WIRE_API_LIST_CONFIG_RESOURCES, kafka_list_config_resources},
     {WIRE_API_DESCRIBE_TRANSACTIONS, kafka_describe_transactions},
     {WIRE_API_LIST_TRANSACTIONS, kafka_list_transactions},
@@ -59,6 +61,7 @@ kafka_handler kafka_handler_of(int16_t key) {
 }
 
 const kafka_feature kafka_features[] = {
+    {"group.version", 0, 1},     /* KIP-848 */
     {"metadata.version", 7, 30}, /* 3.3-IV3 to 4.3-IV0 */
     {"transaction.version", 0, 2}, /* KIP-890 */
 };

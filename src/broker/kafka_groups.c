@@ -272,6 +272,7 @@ bool kafka_offset_commit(kafka_request *request, const void *data) {
                                           .member_id = message->member_id,
                                           .instance_id = message->group_instance_id,
                                           .generation = message->generation_id_or_member_epoch,
+                                          .epochs_known = request->version >= 9,
                                           .offsets = offsets,
                                           .offset_count = count,
                                           .done = commit_done};
@@ -410,7 +411,9 @@ static bool fetch_group(kafka_request *request, const wire_offset_fetch_request_
                         wire_offset_fetch_response_group *group) {
     const bool by_id = request->version >= FETCH_IDS_VERSION;
     group->group_id = asked->group_id;
-    const broker_error error = broker_offsets_readable(request->broker, request->principal, asked->group_id);
+    broker_error error = broker_offsets_readable(request->broker, request->principal, asked->group_id);
+    if (error == BROKER_NONE)
+        error = broker_offsets_member_check(request->broker, asked->group_id, asked->member_id, asked->member_epoch);
     group->error_code = (int16_t)error;
     if (error != BROKER_NONE) return true;
     const bool all = asked->topics.count < 0;
@@ -477,13 +480,13 @@ bool kafka_list_groups(kafka_request *request, const void *data) {
         broker_group_at(broker, i, &info);
         if (!broker_may(broker, request->principal, GUARD_DESCRIBE, GUARD_GROUP, info.group)) continue;
         if (!in_filter(&message->states_filter, weir_bytes_text(info.state)) ||
-            !in_filter(&message->types_filter, weir_bytes_text("classic")))
+            !in_filter(&message->types_filter, weir_bytes_text(info.consumer ? "consumer" : "classic")))
             continue;
         wire_list_groups_response_listed_group *item = &response.groups.items[response.groups.count++];
         item->group_id = info.group;
         item->protocol_type = info.protocol_type;
         item->group_state = weir_bytes_text(info.state);
-        item->group_type = weir_bytes_text("classic");
+        item->group_type = weir_bytes_text(info.consumer ? "consumer" : "classic");
     }
     kafka_respond(request, &response);
     return true;
@@ -500,7 +503,7 @@ static bool describe_group(kafka_request *request, weir_bytes id, bool with_oper
     }
     if (with_operations)
         item->authorized_operations = guard_operations(broker->authoriser, request->principal, GUARD_GROUP, id);
-    if (!broker_group_describe(broker, id, &info)) {
+    if (!broker_group_describe(broker, id, &info) || info.consumer) {
         item->group_state = weir_bytes_text("Dead");
         if (request->version >= 6) item->error_code = BROKER_GROUP_ID_NOT_FOUND; /* KIP-1043 */
         return true;

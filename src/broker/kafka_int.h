@@ -134,6 +134,8 @@ bool kafka_heartbeat(kafka_request *request, const void *message);
 bool kafka_leave_group(kafka_request *request, const void *message);
 bool kafka_offset_commit(kafka_request *request, const void *message);
 bool kafka_offset_fetch(kafka_request *request, const void *message);
+bool kafka_consumer_group_heartbeat(kafka_request *request, const void *message);
+bool kafka_consumer_group_describe(kafka_request *request, const void *message);
 bool kafka_list_groups(kafka_request *request, const void *message);
 bool kafka_describe_groups(kafka_request *request, const void *message);
 bool kafka_delete_groups(kafka_request *request, const void *message);

@@ -286,6 +286,21 @@ static void test_metadata_makes_topics_and_tells_where_it_was_asked(void **state
         call(&client, WIRE_API_METADATA, version, &request, &response);
         assert_int_equal(response.topics.items[0].error_code, BROKER_UNKNOWN_TOPIC_OR_PARTITION);
     }
+    /* By id a name may be empty or null; consumers of the consumer protocol ask so. */
+    for (int empty = 0; empty < 2; empty++) {
+        wire_metadata_request request;
+        wire_metadata_response response;
+        wire_metadata_request_init(&request);
+        request.topics.items = wire_metadata_request_topic_new(&client.arena, 2);
+        request.topics.count = 2;
+        memcpy(request.topics.items[0].topic_id.bytes, broker_topic_find(node.broker, text("auto-3"))->id, 16);
+        request.topics.items[1].topic_id.bytes[0] = 1;
+        for (int i = 0; i < 2; i++) request.topics.items[i].name = empty ? text("") : (weir_bytes){0};
+        call(&client, WIRE_API_METADATA, 13, &request, &response);
+        assert_true(weir_bytes_equal_text(response.topics.items[0].name, "auto-3"));
+        assert_int_equal(response.topics.items[0].error_code, 0);
+        assert_int_equal(response.topics.items[1].error_code, BROKER_UNKNOWN_TOPIC_ID);
+    }
     io_address bound;
     assert_int_equal(broker_listen(node.broker, "PUBLIC", "127.0.0.1", 0, "0.0.0.0", 0, &bound).code, WEIR_INVALID);
     assert_int_equal(broker_listen(node.broker, "PUBLIC", "127.0.0.1", 0, "kafka.example", 9999, &bound).code, WEIR_OK);

@@ -31,6 +31,12 @@ static bool wants_all(const kafka_request *request, const wire_metadata_request 
     return message->topics.count < 0 || (message->topics.count == 0 && request->version == 0);
 }
 
+/* Clients that ask by id leave the name empty, or null. */
+static bool is_by_id(const wire_metadata_request_topic *asked) {
+    static const uint8_t none[16];
+    return !asked->name.data || memcmp(asked->topic_id.bytes, none, sizeof none) != 0;
+}
+
 static bool fill_partitions(metadata_call *call, const broker_topic *topic, wire_metadata_response_topic *item) {
     item->partitions.items = wire_metadata_response_partition_new(&call->request->arena, topic->partition_count);
     if (!item->partitions.items) return false;
@@ -49,13 +55,14 @@ static bool fill_partitions(metadata_call *call, const broker_topic *topic, wire
 static bool fill_topic(metadata_call *call, const broker_topic *topic, const wire_metadata_request_topic *asked,
                        wire_metadata_response_topic *item) {
     kafka_request *request = call->request;
-    const bool by_id = asked && !asked->name.data;
+    const bool by_id = asked && is_by_id(asked);
     broker_error error = topic_error(request, topic, asked ? asked->name : (weir_bytes){0});
     if (by_id && !topic) error = BROKER_UNKNOWN_TOPIC_ID;
     item->error_code = (int16_t)error;
     if (!topic || error != BROKER_NONE) {
         if (asked) {
-            item->name = asked->name.data || request->version >= 12 ? asked->name : weir_bytes_text("");
+            const weir_bytes no_name = request->version >= 12 ? (weir_bytes){0} : weir_bytes_text("");
+            item->name = by_id ? no_name : asked->name;
             item->topic_id = asked->topic_id;
         }
         return true;
@@ -78,9 +85,9 @@ static bool fill_topics(metadata_call *call, wire_metadata_response *response) {
     if (!response->topics.items && count) return false;
     for (size_t i = 0; i < count; i++) {
         const wire_metadata_request_topic *asked = all ? NULL : &call->message->topics.items[i];
-        const broker_topic *topic = all                ? broker_topic_at(broker, i)
-                                    : asked->name.data ? broker_topic_find(broker, asked->name)
-                                                       : broker_topic_find_id(broker, asked->topic_id.bytes);
+        const broker_topic *topic = all               ? broker_topic_at(broker, i)
+                                    : is_by_id(asked) ? broker_topic_find_id(broker, asked->topic_id.bytes)
+                                                      : broker_topic_find(broker, asked->name);
         /* What may not be described is not there for whoever asks for all. */
         if (all && topic_error(call->request, topic, (weir_bytes){0}) != BROKER_NONE) continue;
         if (!fill_topic(call, topic, asked, &response->topics.items[response->topics.count++])) return false;
@@ -125,8 +132,9 @@ static bool metadata_step(metadata_call *call) {
     const bool may_create =
         call->message->allow_auto_topic_creation && !wants_all(call->request, call->message) && broker->auto_create;
     while (may_create && call->next_create < call->message->topics.count) {
-        const weir_bytes name = call->message->topics.items[call->next_create++].name;
-        if (!name.data || broker_topic_find(broker, name) || weir_failed(broker_topic_name_check(name))) continue;
+        const wire_metadata_request_topic *asked = &call->message->topics.items[call->next_create++];
+        const weir_bytes name = asked->name;
+        if (is_by_id(asked) || broker_topic_find(broker, name) || weir_failed(broker_topic_name_check(name))) continue;
         call->create = (broker_create_topic){.principal = call->request->principal,
                                              .name = name,
                                              .partition_count = -1,

@@ -239,6 +239,7 @@ static bool bootstrap_prepare(metadata_change *change) {
     broker_node *broker = change->broker;
     add_feature(change, "metadata.version", METADATA_VERSION_LEVEL);
     add_feature(change, "transaction.version", 2);
+    add_feature(change, "group.version", 1);
     wire_register_broker_record record;
     wire_register_broker_record_init(&record);
     record.broker_id = broker->node_id;

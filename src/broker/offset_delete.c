@@ -20,6 +20,7 @@ static bool subscription_names(broker_node *broker, weir_bytes metadata, weir_by
 }
 
 bool broker_group_reads(const group_entry *group, weir_bytes topic) {
+    if (group->consumer) return broker_consumer_reads(group, topic);
     for (size_t i = 0; i < group->member_count; i++) {
         const weir_bytes metadata = broker_group_member_subscription(group, group->members[i]);
         if (metadata.size == 0 || subscription_names(group->broker, metadata, topic)) return true;

@@ -104,6 +104,7 @@ weir_status broker_topic_add(broker_node *broker, weir_bytes name, const uint8_t
     memmove(broker->topics + at + 1, broker->topics + at, sizeof(*broker->topics) * (broker->topic_count - at));
     broker->topics[at] = topic;
     broker->topic_count++;
+    broker->topics_version++;
     weir_map_put(&broker->topics_by_name, name, topic);
     weir_map_put(&broker->topics_by_id, weir_bytes_of(id, 16), topic);
     return weir_ok();
@@ -123,6 +124,7 @@ weir_status broker_topic_add_partition(broker_node *broker, topic_entry *topic, 
     topic->logs = weir_realloc(&broker->account, topic->logs, sizeof(*topic->logs) * (size_t)(partition + 1));
     topic->logs[partition] = log;
     topic->info.partition_count++;
+    broker->topics_version++;
     broker->partition_count++;
     return weir_ok();
 }
@@ -156,6 +158,7 @@ void broker_topic_drop(broker_node *broker, topic_entry *topic) {
         else log_partition_disown(topic->logs[i]);
     }
     broker->partition_count -= topic->info.partition_count;
+    broker->topics_version++;
     const size_t at = place_of(broker, weir_bytes_text(topic->info.name));
     weir_assert(broker->topics[at] == topic);
     broker->topic_count--;
