@@ -557,6 +557,67 @@ static void transactions_are_listed_and_described(void **state) {
     party_end(&p);
 }
 
+/* The process dies at any call of the disk while a transaction ends, and the client asks again: the end is one. */
+static void end_through_a_cut(uint64_t cut, int version, bool commit) {
+    party p;
+    test_producer one = {.id = "one"}, next;
+    int16_t error;
+    const bool is_new = version == NEW_END;
+    party_begin(&p, cut);
+    assert_int_equal(init(&p, &one), BROKER_NONE);
+    if (!is_new) {
+        assert_int_equal(add(&p, &one, "a"), BROKER_NONE);
+        assert_int_equal(add(&p, &one, "b"), BROKER_NONE);
+    }
+    assert_int_equal(send_value(&p, &one, is_new ? NEW_PRODUCE : OLD_PRODUCE, "a", "x"), BROKER_NONE);
+    assert_int_equal(send_value(&p, &one, is_new ? NEW_PRODUCE : OLD_PRODUCE, "b", "y"), BROKER_NONE);
+    if (is_new) assert_int_equal(commit_offset(&p, &one, 5, 7), BROKER_NONE);
+    io_sim_crash_at(p.node.sim, io_sim_disk_operations(p.node.sim) + cut);
+    const bool answered = end_as(&p, &one, version, commit, &next) == BROKER_NONE;
+    io_sim_crash_at(p.node.sim, 0);
+    party_crash(&p, IO_SIM_POWER_CUT);
+    const bool ended = latest(&p, "a", true) == latest(&p, "a", false);
+    assert_int_equal(latest(&p, "b", true) == latest(&p, "b", false), ended);
+    if (answered) assert_true(ended);
+    const int16_t epoch = one.epoch;
+    assert_int_equal(end(&p, &one, version, commit), BROKER_NONE);
+    assert_int_equal(one.epoch, is_new ? epoch + 1 : epoch);
+    assert_reads(&p, "a", true, commit ? "x 0\n" : "");
+    assert_reads(&p, "b", true, commit ? "y 0\n" : "");
+    assert_int_equal(committed_offset(&p, true, &error), commit && is_new ? 7 : -1);
+    assert_int_equal(error, BROKER_NONE);
+    assert_int_equal(latest(&p, "a", true), 2); /* one record, one marker */
+    party_end(&p);
+}
+
+static void an_end_is_one_wherever_the_power_goes(void **state) {
+    (void)state;
+    for (uint64_t cut = 1; cut <= 12; cut++) {
+        end_through_a_cut(cut, NEW_END, true);
+        end_through_a_cut(cut, NEW_END, false);
+        end_through_a_cut(cut, OLD_END, true);
+        end_through_a_cut(cut, OLD_END, false);
+    }
+}
+
+/* A sync that fails: nothing is promised, and what the client hears makes it ask again. */
+static void a_disk_that_fails_ends_nothing(void **state) {
+    (void)state;
+    party p;
+    test_producer one = {.id = "one"}, next;
+    party_begin(&p, 10);
+    assert_int_equal(init(&p, &one), BROKER_NONE);
+    assert_int_equal(send_value(&p, &one, NEW_PRODUCE, "a", "x"), BROKER_NONE);
+    io_sim_fail_sync(p.node.sim, 1);
+    assert_int_equal(end_as(&p, &one, NEW_END, true, &next), BROKER_COORDINATOR_NOT_AVAILABLE);
+    assert_reads(&p, "a", true, "");
+    assert_int_equal(end_as(&p, &one, NEW_END, true, &next), BROKER_COORDINATOR_NOT_AVAILABLE);
+    party_crash(&p, IO_SIM_POWER_CUT);
+    assert_int_equal(end(&p, &one, NEW_END, true), BROKER_NONE);
+    assert_reads(&p, "a", true, "x 0\n");
+    party_end(&p);
+}
+
 /* ---- seeds ------------------------------------------------------------------------------------------------------- */
 
 enum { SEEDS = 150, LIVES = 4, STEPS = 30, WRITERS = 3, LEDGER_MAX = 512 };
@@ -757,6 +818,8 @@ int main(void) {
         cmocka_unit_test(epochs_end_with_a_new_id),
         cmocka_unit_test(offsets_wait_for_their_transaction),
         cmocka_unit_test(transactions_are_listed_and_described),
+        cmocka_unit_test(an_end_is_one_wherever_the_power_goes),
+        cmocka_unit_test(a_disk_that_fails_ends_nothing),
         cmocka_unit_test(no_reader_sees_part_of_a_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

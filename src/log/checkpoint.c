@@ -58,6 +58,12 @@ static void encode_producer(const log_producer *producer, int64_t durable_end, w
     }
 }
 
+#ifdef LOG_MUTANT_ABORTS_FORGOTTEN
+enum { KEEPS_ABORTED = false };
+#else
+enum { KEEPS_ABORTED = true };
+#endif
+
 /* As of the durable end, as above. */
 static void encode_transactions(const log_partition *partition, weir_buffer *target) {
     const log_transactions *list = &partition->transactions;
@@ -75,7 +81,7 @@ static void encode_transactions(const log_partition *partition, weir_buffer *tar
     }
     if (!target->overflowed) memcpy(target->data + at, &count, 4);
     count = 0;
-    while (count < list->aborted_count && list->aborted[count].last_offset < end) count++;
+    while (KEEPS_ABORTED && count < list->aborted_count && list->aborted[count].last_offset < end) count++;
     put32(target, count);
     for (uint32_t i = 0; i < count; i++) {
         const log_aborted *aborted = &list->aborted[i];

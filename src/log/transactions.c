@@ -140,6 +140,12 @@ void log_transactions_drop(log_partition *partition) {
     *list = (log_transactions){0};
 }
 
+#ifdef LOG_MUTANT_STABLE_EARLY
+enum { MARKER_MUST_BE_DURABLE = false };
+#else
+enum { MARKER_MUST_BE_DURABLE = true };
+#endif
+
 /* ---- what others ask --------------------------------------------------------------------------------------------- */
 
 int64_t log_last_stable_offset(const log_partition *partition, bool ahead) {
@@ -147,7 +153,7 @@ int64_t log_last_stable_offset(const log_partition *partition, bool ahead) {
     const int64_t end = ahead ? partition->end_offset : partition->durable_end;
     for (size_t i = 0; i < list->open_count; i++) {
         const log_transaction *transaction = &list->open[i];
-        const bool stable = !is_open(transaction) && transaction->marker_offset < end;
+        const bool stable = !is_open(transaction) && (transaction->marker_offset < end || !MARKER_MUST_BE_DURABLE);
         if (stable) continue;
         const int64_t first = transaction->first_offset; /* its records may have been deleted */
         return first >= end ? end : first > partition->start_offset ? first : partition->start_offset;
