@@ -91,6 +91,7 @@ struct engine_query {
     void (*stopped)(void *arg, engine_query *query);
     void *stopped_arg;
     engine_select *waiting; /* pull queries, until it runs */
+    engine_request *creator; /* its statement is answered once the query runs, with its topics, or has failed */
     io_job retry_job;
     io_timer retry_timer;
     int64_t retry_ms;

@@ -350,6 +350,22 @@ static void a_pull_query_waits_for_its_table(void **state) {
     node_end(&n);
 }
 
+/* A statement is answered once its query's topics are there: the next one may read them. */
+static void a_push_query_right_after_its_table_finds_the_topic(void **state) {
+    (void)state;
+    node n;
+    node_begin(&n, 9);
+    tell(&n,
+         CLICKS "INSERT INTO clicks VALUES ('/a', 10); SET 'auto.offset.reset' = 'earliest'; " VIEWS
+                "SELECT page, n FROM views EMIT CHANGES LIMIT 1;",
+         "ok Stream created\nok\n"
+         "ok Successfully changed local property 'auto.offset.reset' to 'earliest'. Use the UNSET command to revert "
+         "your "
+         "change.\n"
+         "ok Created query with ID CTAS_VIEWS_1\n# PAGE, N\n/a, 1\nend\nok\n");
+    node_end(&n);
+}
+
 static void a_record_that_cannot_be_read_stops_the_start(void **state) {
     (void)state;
     static const char *const records[][2] = {
@@ -688,6 +704,7 @@ int main(void) {
         cmocka_unit_test(a_topic_is_printed),
         cmocka_unit_test(a_restart_runs_the_same_queries_and_counts_on),
         cmocka_unit_test(a_pull_query_waits_for_its_table),
+        cmocka_unit_test(a_push_query_right_after_its_table_finds_the_topic),
         cmocka_unit_test(a_record_that_cannot_be_read_stops_the_start),
         cmocka_unit_test(drop_and_terminate_follow_their_rules),
         cmocka_unit_test(connectors_start_stop_and_are_forgotten),

@@ -38,7 +38,9 @@ static void cleaned_up(void *arg, weir_status topics) {
     engine_request *request = arg;
     if (weir_failed(topics))
         request->message = weir_arena_format(&request->statement, "%s But %s", request->message, topics.text);
-    engine_statement_answer(request, weir_ok());
+    engine_query *query = request->plan->query ? engine_query_of(request->engine, request->plan->query->id) : NULL;
+    if (query && query->flow && !query->is_running) query->creator = request; /* who reads its topic next finds it */
+    else engine_statement_answer(request, weir_ok());
 }
 
 static void start_new(engine_request *request) {

@@ -29,7 +29,7 @@ engine_query *engine_query_take(engine *self, const char *id) {
     return taken;
 }
 
-/* ---- pull queries that wait for it ------------------------------------------------------------------------------- */
+/* ---- who waits for it ------------------------------------------------------------------------------- */
 
 static void tell_waiting(engine_query *query, weir_status status) {
     engine_select *waiting = query->waiting;
@@ -42,6 +42,9 @@ static void tell_waiting(engine_query *query, weir_status status) {
             engine_select_query_runs(waiting);
         waiting = next;
     }
+    engine_request *creator = query->creator;
+    query->creator = NULL;
+    if (creator) engine_statement_answer(creator, weir_ok());
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -152,7 +155,7 @@ weir_status engine_query_create(engine *self, weir_bytes plan_json, engine_query
 
 void engine_query_free(engine_query *query) {
     weir_account *account = &query->engine->account;
-    weir_assert(!query->flow && !query->waiting);
+    weir_assert(!query->flow && !query->waiting && !query->creator);
     weir_arena_deinit(&query->arena);
     weir_account_deinit(&query->account);
     weir_free(account, query);

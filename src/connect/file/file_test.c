@@ -78,7 +78,7 @@ static int begin(void **state) {
     memset(s, 0, sizeof *s);
     snprintf(s->folder, sizeof s->folder, "/tmp/weir-file-test-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
-    snprintf(s->path, sizeof s->path, "%s/access.log", s->folder);
+    snprintf(s->path, sizeof s->path, "%.63s/access.log", s->folder);
     weir_account_init(&s->account, "test", 0);
     s->records = weir_alloc(&s->account, sizeof *s->records * CONNECT_POLL_RECORDS_MAX);
     const io_real_config config = {.workers = 1};
