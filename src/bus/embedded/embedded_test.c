@@ -173,6 +173,109 @@ static void produce_compressed(fixture *self, weir_account *account, wire_codec 
     wire_compressor_destroy(compressor);
 }
 
+typedef struct atomic_call {
+    broker_atomic atomic;
+    bool done;
+} atomic_call;
+
+static void atomic_done(broker_atomic *atomic) {
+    ((atomic_call *)atomic)->done = true;
+}
+
+static void append_bytes(fixture *self, weir_buffer *bytes) {
+    broker_atomic_batch batch = {
+        .target = {.topic = weir_bytes_text("mixed")}, .bytes = bytes->data, .size = bytes->size};
+    atomic_call call = {
+        .atomic = {.principal = &guard_system, .batches = &batch, .batch_count = 1, .done = atomic_done}};
+    broker_append_atomic(self->broker, &call.atomic);
+    run_until(self, &call.done);
+    assert_int_equal(call.atomic.error, BROKER_NONE);
+    weir_buffer_deinit(bytes);
+}
+
+/* One record, of the producer's transaction when it has an id. */
+static void append_value(fixture *self, weir_account *account, const char *value, int64_t producer_id) {
+    weir_buffer bytes;
+    wire_builder builder;
+    wire_batch_options options = wire_batch_options_default;
+    if (producer_id >= 0) {
+        options.producer_id = producer_id;
+        options.producer_epoch = 0;
+        options.base_sequence = 0;
+        options.attributes = WIRE_BATCH_TRANSACTIONAL;
+    }
+    weir_buffer_init(&bytes, account, 1 << 16);
+    wire_builder_begin(&builder, &bytes);
+    wire_builder_add(&builder, 1, (weir_bytes){0}, weir_bytes_text(value), NULL, 0);
+    const weir_status status = wire_builder_finish(&builder, &options, NULL, NULL);
+    weir_assert(!weir_failed(status));
+    append_bytes(self, &bytes);
+}
+
+static void append_marker(fixture *self, weir_account *account, bool commit, int64_t producer_id) {
+    weir_buffer bytes;
+    weir_buffer_init(&bytes, account, 1 << 16);
+    const weir_status status = wire_marker_append(&bytes, 1, commit, producer_id, 0, 0);
+    weir_assert(!weir_failed(status));
+    append_bytes(self, &bytes);
+}
+
+/* The row that follows, and no other yet. */
+static void expect_row(fixture *self, bus_reader *reader, bus_flag *wake, int64_t offset, const char *value) {
+    weir_code code;
+    bus_block *block = bus_story_next(&self->story, reader, wake, &code);
+    assert_non_null(block);
+    assert_int_equal(block->count, 1);
+    assert_int_equal(block->rows[0].offset, offset);
+    assert_true(weir_bytes_equal_text(block->rows[0].value, value));
+    data_buffer_release(&block->buffer);
+}
+
+static void expect_no_row(fixture *self, bus_reader *reader, int64_t end) {
+    bus_block *block;
+    io_sim_run_for(self->sim, 50 * 1000000LL);
+    assert_int_equal(self->story.bus->vtable->reader_next(reader, &block).code, WEIR_OK);
+    assert_null(block);
+    assert_int_equal(self->story.bus->vtable->reader_end(reader), end);
+}
+
+/* Kafka clients' transactions: rows come when they are committed, in order, and never when they were aborted; and who
+ * has all rows knows that it is at the end, markers or not. */
+static void test_only_committed_rows_are_read(void **state) {
+    (void)state;
+    for (int ahead = 0; ahead < 2; ahead++) {
+        fixture self;
+        weir_account account;
+        bus_flag wake = {0};
+        bus_reader *reader;
+        weir_account_init(&account, "test", 0);
+        begin(&self, 30 + (uint64_t)ahead, ahead);
+        bus_story_create(&self.story, "mixed", 1);
+        const bus_vtable *vtable = self.story.bus->vtable;
+        io_job_init(&wake.job, bus_flag_run);
+        append_value(&self, &account, "gone", 7);
+        append_value(&self, &account, "plain", -1);
+        append_value(&self, &account, "kept", 8);
+        assert_int_equal(
+            vtable->reader_open(self.story.bus, self.story.lane, "mixed", 0, 0, 1 << 20, &wake.job, &reader).code,
+            WEIR_OK);
+        expect_no_row(&self, reader, 0);
+        append_marker(&self, &account, false, 7);
+        expect_row(&self, reader, &wake, 1, "plain");
+        expect_no_row(&self, reader, 2);
+        append_marker(&self, &account, true, 8);
+        expect_row(&self, reader, &wake, 2, "kept");
+        append_value(&self, &account, "gone again", 7);
+        append_marker(&self, &account, false, 7);
+        expect_no_row(&self, reader, 5);
+        append_value(&self, &account, "last", -1);
+        expect_row(&self, reader, &wake, 7, "last");
+        vtable->reader_close(reader);
+        end(&self);
+        weir_account_deinit(&account);
+    }
+}
+
 static void test_batches_of_every_codec_are_read(void **state) {
     (void)state;
     fixture self;
@@ -378,6 +481,7 @@ int main(void) {
         cmocka_unit_test(test_expects),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_batches_of_every_codec_are_read),
+        cmocka_unit_test(test_only_committed_rows_are_read),
         cmocka_unit_test(test_a_task_moves_each_row_once_through_power_cuts),
         cmocka_unit_test(test_on_real_threads),
     };

@@ -58,6 +58,7 @@ struct bus_reader {
     bool in_batch;
     source *batch_source;  /* what the records of this batch point into */
     int64_t next_offset;
+    int64_t told_offset;   /* behind the last block that was given out; -1 = none was */
     wire_compressor *compressor;
     bool told_failure;
     weir_error own_error;
@@ -450,6 +451,7 @@ weir_status embedded_reader_next(bus_reader *reader, bus_block **result) {
         if (weir_failed(status)) return damaged(reader, status);
         if (made) {
             *result = &made->view;
+            reader->told_offset = made->view.next_offset;
             return weir_ok();
         }
         pthread_mutex_lock(&reader->lock);
@@ -465,7 +467,10 @@ weir_status embedded_reader_next(bus_reader *reader, bus_block **result) {
 }
 
 int64_t embedded_reader_end(bus_reader *reader) {
-    return atomic_load(&reader->end);
+    const int64_t end = atomic_load(&reader->end);
+    if (end < 0 || reader->next_offset < end) return end;
+    /* Markers and what was aborted make no rows: whoever has all rows is at the end. */
+    return reader->told_offset >= 0 ? reader->told_offset : atomic_load(&reader->start);
 }
 
 int64_t embedded_reader_start(bus_reader *reader) {
@@ -502,6 +507,7 @@ weir_status embedded_reader_open(bus *base, io_lane *lane, const char *topic, in
     reader->partition = partition;
     reader->position = offset;
     reader->next_offset = offset >= 0 ? offset : 0;
+    reader->told_offset = -1;
     reader->parked = true;
     atomic_init(&reader->end, -1);
     atomic_init(&reader->start, -1);
