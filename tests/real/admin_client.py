@@ -45,9 +45,9 @@ def configs():
     alter(ConfigResource.Type.TOPIC, TOPIC, "cleanup.policy", "compact", AlterConfigOpType.APPEND)
     expect("retention.ms", config(ConfigResource.Type.TOPIC, TOPIC, "retention.ms"), "3600000")
     expect("cleanup.policy", config(ConfigResource.Type.TOPIC, TOPIC, "cleanup.policy"), "delete,compact")
-    alter(ConfigResource.Type.BROKER, "", "log.retention.bytes", "123456789")
+    alter(ConfigResource.Type.BROKER, "0", "log.retention.bytes", "123456789")
     expect("inherited", config(ConfigResource.Type.TOPIC, TOPIC, "retention.bytes"), "123456789")
-    alter(ConfigResource.Type.BROKER, "", "log.retention.bytes", None, AlterConfigOpType.DELETE)
+    alter(ConfigResource.Type.BROKER, "0", "log.retention.bytes", None, AlterConfigOpType.DELETE)
     for key, value in (("no.such.config", "1"), ("retention.ms", "soon")):
         try:
             alter(ConfigResource.Type.TOPIC, TOPIC, key, value)
