@@ -435,6 +435,7 @@ static void test_the_node_tells_of_itself(void **state) {
     assert_int_equal(parts[0].active_producers.items[0].producer_id, 4711);
     assert_int_equal(parts[0].active_producers.items[0].producer_epoch, 3);
     assert_int_equal(parts[0].active_producers.items[0].last_sequence, 4);
+    assert_int_equal(parts[0].active_producers.items[0].current_txn_start_offset, -1);
     assert_int_equal(parts[1].active_producers.count, 0);
     assert_int_equal(parts[2].error_code, BROKER_UNKNOWN_TOPIC_OR_PARTITION);
 

@@ -324,6 +324,65 @@ static void test_offsets_are_for_members_of_this_epoch(void **state) {
     node_end(&node);
 }
 
+static size_t list_groups(door_client *door_client_one, const char *type, const char *of_state) {
+    wire_list_groups_request request;
+    wire_list_groups_response response;
+    weir_bytes types[] = {text(type)}, states[] = {text(of_state)};
+    wire_list_groups_request_init(&request);
+    request.types_filter.items = types;
+    request.types_filter.count = 1;
+    request.states_filter.items = states;
+    request.states_filter.count = of_state ? 1 : 0;
+    call(door_client_one, WIRE_API_LIST_GROUPS, 5, &request, &response);
+    return (size_t)response.groups.count;
+}
+
+static void test_administrators_see_both_kinds_of_groups(void **state) {
+    (void)state;
+    node_world node;
+    door_client door_one;
+    node_begin(&node, 9);
+    node_create(&node, "t", 3, NULL, 0);
+    client a = client_of(&node, "a", "t");
+    a.assignor = "range";
+    assert_int_equal(beat(&a), 0);
+    client_open(&door_one, &node, door(&node));
+    assert_int_equal(list_groups(&door_one, "Consumer", NULL), 1);
+    assert_int_equal(list_groups(&door_one, "classic", NULL), 0);
+    assert_int_equal(list_groups(&door_one, "consumer", "stable"), 1);
+    assert_int_equal(list_groups(&door_one, "consumer", "Empty"), 0);
+
+    weir_bytes groups[] = {text("g"), text("none")};
+    wire_describe_groups_request classic;
+    wire_describe_groups_response classics;
+    wire_describe_groups_request_init(&classic);
+    classic.groups.items = groups;
+    classic.groups.count = 2;
+    call(&door_one, WIRE_API_DESCRIBE_GROUPS, 6, &classic, &classics);
+    for (int i = 0; i < 2; i++) assert_int_equal(classics.groups.items[i].error_code, BROKER_GROUP_ID_NOT_FOUND);
+
+    wire_consumer_group_describe_request request;
+    wire_consumer_group_describe_response response;
+    wire_consumer_group_describe_request_init(&request);
+    request.group_ids.items = groups;
+    request.group_ids.count = 2;
+    call(&door_one, WIRE_API_CONSUMER_GROUP_DESCRIBE, 1, &request, &response);
+    const wire_consumer_group_describe_response_described_group *group = &response.groups.items[0];
+    assert_int_equal(response.groups.items[1].error_code, BROKER_GROUP_ID_NOT_FOUND);
+    assert_int_equal(group->group_epoch, 1);
+    assert_int_equal(group->assignment_epoch, 1);
+    assert_true(weir_bytes_equal_text(group->assignor_name, "range"));
+    assert_int_equal(group->members.count, 1);
+    assert_int_equal(group->members.items[0].member_epoch, 1);
+    assert_true(weir_bytes_equal_text(group->members.items[0].subscribed_topic_names.items[0], "t"));
+    const wire_consumer_group_describe_response_topic_partitions *topic =
+        group->members.items[0].assignment.topic_partitions.items;
+    assert_true(weir_bytes_equal_text(topic->topic_name, "t"));
+    assert_int_equal(topic->partitions.count, 3);
+    client_close(&door_one);
+    node_end(&node);
+}
+
 /* ---- from one protocol to the other ------------------------------------------------------------------------------ */
 
 typedef struct join_test {
@@ -448,6 +507,7 @@ int main(void) {
         cmocka_unit_test(test_static_members_come_back_to_their_part),
         cmocka_unit_test(test_topics_come_and_patterns_find_them),
         cmocka_unit_test(test_offsets_are_for_members_of_this_epoch),
+        cmocka_unit_test(test_administrators_see_both_kinds_of_groups),
         cmocka_unit_test(test_empty_groups_change_their_protocol),
         cmocka_unit_test(test_requests_that_contradict_themselves),
         cmocka_unit_test(test_no_partition_has_two_owners),

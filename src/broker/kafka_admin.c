@@ -315,6 +315,7 @@ static bool fill_producers(kafka_request *request, const log_partition *log,
         producer->last_sequence = info.last_sequence;
         producer->current_txn_start_offset = log_transaction_start(log, info.id);
         producer->coordinator_epoch = -1;
+        producer->current_txn_start_offset = log_transaction_start(log, info.id);
     }
     return true;
 }

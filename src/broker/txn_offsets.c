@@ -87,6 +87,7 @@ static broker_error judge_member(broker_node *broker, const txn_offsets *commit)
     if (commit->generation < 0 && commit->member_id.size == 0 && !commit->instance_id.data) return BROKER_NONE;
     const broker_error error = broker_group_commit_check(broker, commit->group, commit->member_id, commit->instance_id,
                                                          commit->generation);
+    if (error == BROKER_STALE_MEMBER_EPOCH) return BROKER_ILLEGAL_GENERATION; /* what this request can say of it */
     return error == BROKER_REBALANCE_IN_PROGRESS ? BROKER_NONE : error; /* the transaction belongs to this generation */
 }
 
