@@ -1,5 +1,5 @@
 # Few commands, the same for everyone; each is one line over a CMake preset or a tool. `make help` lists them.
-.PHONY: all demo test dev asan tsan fuzz-smoke bench bench-start lint clean cross-arm64 cleanroom help
+.PHONY: all demo test dev asan tsan fuzz-smoke bench bench-start conformance lint clean cross-arm64 cleanroom help
 PRESET = cmake --preset $(1) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; cmake --build build/$(1)
 TESTS = ctest --test-dir build/$(1) --output-on-failure --no-tests=error -j$(shell nproc)
 
@@ -31,6 +31,10 @@ tsan: build/.folder ## build and test with the thread sanitizer
 fuzz-smoke: build/.folder ## 60 seconds of fuzzing the parsers of outside bytes
 	@tools/install build test
 	@tools/fuzz-smoke
+
+conformance: all ## every story with real clients: against weir, or KAFKA=HOST:PORT
+	@tools/install test
+	@tests/real/conformance $(or $(KAFKA),--weir build/weir)
 
 bench-start: all ## time to ready, idle memory and system calls, size of the binary
 	@tools/install bench
