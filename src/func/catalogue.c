@@ -7,6 +7,8 @@
 static const func_family *const families[] = {
     &func_family_compare, &func_family_arith, &func_family_cast, &func_family_math,
     &func_family_string,  &func_family_time,  &func_family_null, &func_family_url,
+    &func_family_nested,  &func_family_array, &func_family_map,  &func_family_json,
+    &func_family_bytes,   &func_family_mask,  &func_family_split, &func_family_other,
 };
 enum { FAMILY_COUNT = sizeof families / sizeof *families, COST_IMPOSSIBLE = 1000 };
 
@@ -52,15 +54,31 @@ static data_kind kind_named(const char *name, size_t size) {
     for (unsigned i = 0; i < DATA_KIND_COUNT; i++) {
         if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0) return (data_kind)i;
     }
-    weir_assert(size == 3 && memcmp(name, "ANY", 3) == 0);
+    if (size == 12 && memcmp(name, "INTERVALUNIT", 12) == 0) return DATA_STRING;
+    weir_assert((size == 3 && memcmp(name, "ANY", 3) == 0) || size == 1);
     return DATA_KIND_COUNT;
+}
+
+bool func_takes_unit(const char *name) {
+    const func_overload *overload;
+    for (size_t i = 0; (overload = func_overload_at(i)) != NULL; i++) {
+        if (strncmp(overload->arguments, "INTERVALUNIT", 12) == 0 && strcasecmp(overload->name, name) == 0) return true;
+    }
+    return false;
+}
+
+/* The size of the parameter that begins at `at`: up to a comma that is not between < and >. */
+static size_t parameter_size(const char *at) {
+    size_t size = 0;
+    for (int depth = 0; at[size] && (depth || at[size] != ','); size++) depth += (at[size] == '<') - (at[size] == '>');
+    return size;
 }
 
 uint32_t func_parameters(const func_overload *overload, data_kind kinds[FUNC_ARGUMENTS_MAX]) {
     uint32_t count = 0;
     for (const char *at = overload->arguments; *at;) {
-        const size_t size = strcspn(at, ",");
-        kinds[count++] = kind_named(at, size);
+        const size_t size = parameter_size(at), name = strcspn(at, "<,");
+        kinds[count++] = kind_named(at, name < size ? name : size);
         at += size;
         at += strspn(at, ", ");
     }
@@ -201,6 +219,16 @@ static weir_status make_call(weir_arena *arena, const func_overload *overload, c
     return weir_ok();
 }
 
+weir_status func_struct(weir_arena *arena, const char *const *names, const func_expr **arguments, uint32_t count,
+                        const func_expr **call) {
+    data_field *fields = weir_arena_array(arena, data_field, count + 1);
+    for (uint32_t i = 0; i < count; i++) fields[i] = (data_field){names[i], arguments[i]->type};
+    if (count > FUNC_ARGUMENTS_MAX)
+        return weir_fail(WEIR_INVALID, "STRUCT(...) takes at most %d fields", FUNC_ARGUMENTS_MAX);
+    return make_call(arena, &func_family_nested.overloads[0], arguments, count, data_type_struct(arena, fields, count),
+                     call);
+}
+
 static weir_status call_coalesce(weir_arena *arena, const char *name, const func_expr **arguments, uint32_t count,
                                  const func_expr **call) {
     const data_type *type = NULL;
@@ -210,7 +238,8 @@ static weir_status call_coalesce(weir_arena *arena, const char *name, const func
     }
     for (uint32_t i = 0; i < count; i++) {
         const data_type *next = arguments[i]->type;
-        if (next && (!type || widening(type->kind, next->kind) < COST_IMPOSSIBLE)) type = next;
+        const data_type *common = func_common_type(arena, type, next);
+        if (common) type = common;
     }
     if (!type) return weir_fail(WEIR_INVALID, "%s: all values are NULL, so that it has no type", name);
     const func_expr **kept = weir_arena_array(arena, const func_expr *, count);
@@ -245,10 +274,40 @@ weir_status func_call(weir_arena *arena, const char *name, const func_expr **arg
     if (!best) return no_overload(arena, name, arguments, count);
     data_kind kinds[FUNC_ARGUMENTS_MAX];
     const uint32_t parameters = func_parameters(best, kinds);
+    const data_type *type = NULL;
+    if (func_is_generic(best)) {
+        WEIR_TRY(func_generic_fit(arena, best, arguments, count, &type));
+        if (best->derive) type = NULL;
+        else if (!type) return no_overload(arena, name, arguments, count);
+        return make_call(arena, best, arguments, count, type, call);
+    }
     for (uint32_t i = 0; i < count; i++) {
         WEIR_TRY(fit_argument(arena, &arguments[i], kinds[i < parameters ? i : parameters - 1]));
     }
     return make_call(arena, best, arguments, count, NULL, call);
+}
+
+/* Whether all that lies inside can be cast: entries by entries, fields by name. */
+static bool nested_fits(weir_arena *arena, const char *name, const data_type *from, const data_type *into) {
+    const func_expr probe = {.kind = FUNC_COLUMN, .type = from};
+    const func_expr *call;
+    if (data_type_equal(from, into)) return true;
+    if (from->kind != into->kind || from->kind < DATA_ARRAY) {
+        return !weir_failed(strcmp(name, "CAST") == 0 ? func_cast(arena, &probe, into, &call)
+                                                      : func_widen(arena, &probe, into, &call));
+    }
+    if (from->kind != DATA_STRUCT) {
+        return (from->kind == DATA_ARRAY || nested_fits(arena, name, from->key, into->key)) &&
+               nested_fits(arena, name, from->element, into->element);
+    }
+    for (uint32_t i = 0; i < into->field_count; i++) {
+        for (uint32_t j = 0; j < from->field_count; j++) {
+            if (strcmp(into->fields[i].name, from->fields[j].name) == 0 &&
+                !nested_fits(arena, name, from->fields[j].type, into->fields[i].type))
+                return false;
+        }
+    }
+    return true;
 }
 
 static weir_status convert(weir_arena *arena, const char *name, const func_expr *argument, const data_type *target,
@@ -267,7 +326,8 @@ static weir_status convert(weir_arena *arena, const char *name, const func_expr 
         if (strcmp(overload->name, name) != 0) continue;
         func_parameters(overload, kinds);
         if (kinds[0] != argument->type->kind) continue;
-        if (kind_named(overload->result, strlen(overload->result)) != target->kind) continue;
+        if (kind_named(overload->result, strcspn(overload->result, "<")) != target->kind) continue;
+        if (target->kind >= DATA_ARRAY && !nested_fits(arena, name, argument->type, target)) break;
         return make_call(arena, overload, &argument, 1, target, call);
     }
     weir_buffer text;

@@ -109,9 +109,7 @@ static bool is_caught(const func_expr *operand, bool of_function) {
     return of_function && (operand->kind == FUNC_FIELD || operand->kind == FUNC_COALESCE);
 }
 
-static uint16_t compile_operand(expr_compiler *compiler, const func_expr *operand, bool of_function,
-                                uint16_t selection) {
-    if (!is_caught(operand, of_function)) return compile(compiler, operand, selection);
+static uint16_t compile_caught(expr_compiler *compiler, const func_expr *operand, uint16_t selection) {
     const uint32_t slot = compiler->catch_count++;
     add_step(compiler, STEP_CATCH_BEGIN, selection)->index = slot;
     const uint16_t result = compile(compiler, operand, selection);
@@ -122,12 +120,20 @@ static uint16_t compile_operand(expr_compiler *compiler, const func_expr *operan
     return end->result;
 }
 
+static uint16_t compile_operand(expr_compiler *compiler, const func_expr *operand, bool of_function,
+                                uint16_t selection) {
+    return is_caught(operand, of_function) ? compile_caught(compiler, operand, selection)
+                                           : compile(compiler, operand, selection);
+}
+
 static uint16_t compile_call(expr_compiler *compiler, const func_expr *expr, uint16_t selection) {
     uint16_t arguments[FUNC_ARGUMENTS_MAX];
     const bool function = !func_is_operator(expr->overload) && !func_is_widening(expr->overload);
     weir_assert(expr->argument_count <= FUNC_ARGUMENTS_MAX);
     for (uint32_t i = 0; i < expr->argument_count; i++) {
-        arguments[i] = compile_operand(compiler, expr->arguments[i], function, selection);
+        const bool catches = expr->overload->flags & FUNC_CATCHES && expr->arguments[i]->argument_count > 0;
+        arguments[i] = catches ? compile_caught(compiler, expr->arguments[i], selection)
+                               : compile_operand(compiler, expr->arguments[i], function, selection);
     }
     func_step *step = add_step(compiler, STEP_CALL, selection);
     memcpy(step->arguments, arguments, sizeof(uint16_t) * expr->argument_count);

@@ -66,7 +66,7 @@ struct func_expr {
 
 /* ---- catalogue ------------------------------------------------------------------------------------------------- */
 
-enum { FUNC_ARGUMENTS_MAX = 16 };
+enum { FUNC_ARGUMENTS_MAX = 64 };
 
 /* The vectorised body: `arguments` are flat or constant; writes `result` (flat, prepared) for the selected rows. A row
  * that fails is reported with func_row_error(). Rows with a NULL argument are handled before (result NULL) unless the
@@ -80,20 +80,23 @@ enum func_flags {
     FUNC_NULLS = 1 << 0,
     /* the body sees NULL arguments */ FUNC_VARIADIC = 1 << 1, /* last argument repeats */
     FUNC_INTERNAL = 1 << 2,                                    /* operators and casts: not listed by SHOW FUNCTIONS */
-    FUNC_VOLATILE = 1 << 3 /* differs from call to call: never folded to a constant */
+    FUNC_VOLATILE = 1 << 3, /* differs from call to call: never folded to a constant */
+    FUNC_CATCHES = 1 << 4   /* an argument's error is NULL to it, whatever the argument is: items of ARRAY[...] */
 };
 
 struct func_overload {
     const char *name;      /* upper case; operators by their symbol ("+"), casts "CAST" or, implicit, "WIDEN" */
     const char *category;  /* ksqlDB's: "STRING", "MATHEMATICAL", "DATE / TIME", ... */
     const char *about;     /* one line for DESCRIBE FUNCTION */
-    const char *arguments; /* parameter kinds, e.g. "STRING, INTEGER": data_type_print()'s names, DECIMAL without
-                              digits, ANY for every type */
-    const char *result;    /* in the same form */
+    /* Parameter types, e.g. "STRING, INTEGER": data_type_print()'s names, DECIMAL without digits, ANY for every type;
+     * "ARRAY<T>, T": a capital letter is one type wherever it stands, the widest of what the arguments have there;
+     * STRUCT without fields is any; INTERVALUNIT is the STRING that SQL writes as a bare word. */
+    const char *arguments;
+    const char *result; /* in the same form */
     unsigned flags;
     func_body body;
     const void *context; /* for bodies shared by several overloads */
-    /* Result type where it depends on the arguments (DECIMAL rules, generics); NULL = `result`. */
+    /* Result type where `result` can't say it (DECIMAL rules); NULL = `result`. */
     weir_status (*derive)(const func_overload *overload, const data_type *const *arguments, uint32_t count,
                           weir_arena *arena, const data_type **result);
 };
@@ -111,6 +114,8 @@ weir_status func_cast(weir_arena *arena, const func_expr *argument, const data_t
  * others). It catches no error and prints as its argument alone. */
 weir_status func_widen(weir_arena *arena, const func_expr *argument, const data_type *target,
                        const func_expr **call) WEIR_MUST_USE;
+/* Its first parameter is an INTERVALUNIT. */
+bool func_takes_unit(const char *name);
 bool func_exists(const char *name); /* in any case of letters; IFNULL and COALESCE too */
 /* All overloads in catalogue order; NULL past the end. For SHOW FUNCTIONS, DESCRIBE FUNCTION, plans and docs. */
 const func_overload *func_overload_at(size_t index);
@@ -118,6 +123,13 @@ const func_overload *func_overload_at(size_t index);
  * NOT_FOUND when a plan names a function this weir lacks. */
 void func_overload_print(const func_overload *overload, weir_buffer *target);
 weir_status func_overload_find(weir_bytes text, const func_overload **overload) WEIR_MUST_USE;
+
+/* STRUCT(name := value, ...) as a call; `names` are kept by the type. The arguments have types. */
+weir_status func_struct(weir_arena *arena, const char *const *names, const func_expr **arguments, uint32_t count,
+                        const func_expr **call) WEIR_MUST_USE;
+/* The type that values of both types can have without loss by ksqlDB's implicit casts, entries and fields included;
+ * NULL when there is none. A NULL type gives the other. */
+const data_type *func_common_type(weir_arena *arena, const data_type *a, const data_type *b);
 
 /* A literal in an expression tree; `value.text` is borrowed. */
 const func_expr *func_literal(weir_arena *arena, func_value value);

@@ -184,7 +184,7 @@ static weir_status text_to_bytes(func_run_context *run, const func_overload *ove
 
 /* ---- to text --------------------------------------------------------------------------------------------------- */
 
-static size_t format_value(const data_vector *a, uint32_t index, char *text) {
+size_t func_value_text(const data_vector *a, uint32_t index, char *text) {
     switch (a->type->kind) {
     case DATA_BOOLEAN: memcpy(text, a->booleans[index] ? "true" : "false", 5); return a->booleans[index] ? 4 : 5;
     case DATA_INT: return weir_format_i64(text, a->ints[index]);
@@ -203,7 +203,7 @@ static weir_status to_text(func_run_context *run, const func_overload *overload,
     const data_vector *a = arguments[0];
     char text[DATA_DECIMAL_TEXT_MAX + 16];
     FUNC_ROWS(selection, row) {
-        const size_t size = format_value(a, data_vector_index(a, row), text);
+        const size_t size = func_value_text(a, data_vector_index(a, row), text);
         if (size <= DATA_TEXT_INLINE_MAX) {
             func_set_text(result, row, text, size);
             continue;
@@ -225,6 +225,154 @@ static weir_status bytes_to_text(func_run_context *run, const func_overload *ove
         if (!text) return func_no_memory();
         data_base64_encode(bytes, text);
         func_set_text(result, row, text, size);
+    }
+    return weir_ok();
+}
+
+/* ---- nested values --------------------------------------------------------------------------------------------- */
+
+void func_print_value(const data_vector *vector, uint32_t row, weir_buffer *target) {
+    char text[FUNC_VALUE_TEXT_MAX];
+    if (data_vector_is_null(vector, row)) {
+        weir_buffer_append_text(target, "null");
+        return;
+    }
+    const uint32_t index = data_vector_index(vector, row);
+    const data_kind kind = vector->type->kind;
+    if (kind == DATA_STRING || kind == DATA_BYTES) {
+        const weir_bytes bytes = data_text_bytes(&vector->texts[index]);
+        weir_buffer_append(target, bytes.data, bytes.size);
+    } else if (kind == DATA_STRUCT) {
+        weir_buffer_append_text(target, "Struct{");
+        bool first = true;
+        for (uint32_t i = 0; i < vector->type->field_count; i++) {
+            if (data_vector_is_null(&vector->children[i], index)) continue; /* as Connect prints it */
+            weir_buffer_format(target, "%s%s=", first ? "" : ",", vector->type->fields[i].name);
+            func_print_value(&vector->children[i], index, target);
+            first = false;
+        }
+        weir_buffer_append_byte(target, '}');
+    } else if (kind == DATA_ARRAY || kind == DATA_MAP) {
+        const uint32_t start = func_list_start(vector, row), end = func_list_end(vector, row);
+        weir_buffer_append_byte(target, kind == DATA_MAP ? '{' : '[');
+        for (uint32_t i = start; i < end; i++) {
+            if (i > start) weir_buffer_append_text(target, ", ");
+            func_print_value(&vector->children[0], i, target);
+            if (kind == DATA_MAP) {
+                weir_buffer_append_byte(target, '=');
+                func_print_value(&vector->children[1], i, target);
+            }
+        }
+        weir_buffer_append_byte(target, kind == DATA_MAP ? '}' : ']');
+    } else {
+        weir_buffer_append(target, text, func_value_text(vector, index, text));
+    }
+}
+
+enum { NESTED_TEXT_MAX = 1 << 20 };
+
+static weir_status nested_to_text(func_run_context *run, const func_overload *overload, vectors arguments,
+                                  uint32_t count, const data_selection *selection, data_vector *result) {
+    (void)overload, (void)count;
+    weir_buffer text;
+    bool fits = true;
+    weir_buffer_init(&text, run->arena->account, NESTED_TEXT_MAX);
+    FUNC_ROWS(selection, row) {
+        weir_buffer_clear(&text);
+        func_print_value(arguments[0], row, &text);
+        if (text.overflowed)
+            func_row_error(run, row, "a value of more than %d bytes as text", NESTED_TEXT_MAX);
+        else
+            fits = fits && func_put_text(run, result, row, text.data, text.size);
+    }
+    weir_buffer_deinit(&text);
+    return fits ? weir_ok() : func_no_memory();
+}
+
+typedef struct conversion {
+    func_run_context *run;
+    uint32_t row; /* of the batch: who bears an error */
+    bool is_cast; /* CAST, not WIDEN */
+} conversion;
+
+static bool convert_value(const conversion *c, const data_vector *source, uint32_t source_row, data_vector *target,
+                          uint32_t target_row);
+
+/* One scalar, by the overload that casts columns of its kind. */
+static bool convert_scalar(const conversion *c, const data_vector *source, uint32_t source_row, data_vector *target,
+                           uint32_t target_row) {
+    weir_arena *arena = c->run->arena;
+    const func_expr argument = {.kind = FUNC_COLUMN, .type = source->type};
+    const func_expr *call;
+    static const data_selection only = {NULL, 1};
+    data_vector *value = data_vector_create(arena, source->type, 1), *made = data_vector_create(arena, target->type, 1);
+    func_run_context *inner = weir_arena_try(arena, sizeof *inner);
+    if (!value || !made || !inner || !data_vector_copy_row(value, 0, source, source_row, arena)) return false;
+    *inner = (func_run_context){.arena = arena, .rows = 1};
+    const weir_status found = c->is_cast ? func_cast(arena, &argument, target->type, &call)
+                                         : func_widen(arena, &argument, target->type, &call);
+    if (weir_failed(found)) return func_row_error(c->run, c->row, "%s", found.text), true;
+    const data_vector *arguments[] = {value};
+    data_bit_set(made->valid, 0, true);
+    if (weir_failed(call->overload->body(inner, call->overload, arguments, 1, &only, made))) return false;
+    if (!data_bit(inner->pending, 0)) return data_vector_copy_row(target, target_row, made, 0, arena);
+    func_row_error(c->run, c->row, "%s", inner->reasons ? inner->reasons[0] : "a value inside cannot be cast");
+    data_vector_set_null(target, target_row);
+    return true;
+}
+
+static bool convert_list(const conversion *c, const data_vector *source, uint32_t source_row, data_vector *target,
+                         uint32_t target_row) {
+    const uint32_t children = target->type->kind == DATA_MAP ? 2 : 1, start = func_list_start(source, source_row);
+    const uint32_t end = func_list_end(source, source_row), first = data_vector_child_start(target, target_row);
+    for (uint32_t i = start; i < end; i++) {
+        const uint32_t at = first + i - start;
+        for (uint32_t child = 0; child < children; child++) {
+            if (!data_vector_reserve(&target->children[child], c->run->arena, at, at + 1)) return false;
+            if (!convert_value(c, &source->children[child], i, &target->children[child], at)) return false;
+        }
+    }
+    target->child_rows = first + end - start;
+    target->ends[target_row] = (int32_t)target->child_rows;
+    data_bit_set(target->valid, target_row, true);
+    return true;
+}
+
+static bool convert_struct(const conversion *c, const data_vector *source, uint32_t source_row, data_vector *target,
+                           uint32_t target_row) {
+    const data_type *from = source->type, *into = target->type;
+    const uint32_t index = data_vector_index(source, source_row);
+    for (uint32_t i = 0; i < into->field_count; i++) {
+        uint32_t j = 0;
+        while (j < from->field_count && strcmp(from->fields[j].name, into->fields[i].name) != 0) j++;
+        if (j == from->field_count)
+            data_vector_set_null(&target->children[i], target_row);
+        else if (!convert_value(c, &source->children[j], index, &target->children[i], target_row))
+            return false;
+    }
+    data_bit_set(target->valid, target_row, true);
+    return true;
+}
+
+static bool convert_value(const conversion *c, const data_vector *source, uint32_t source_row, data_vector *target,
+                          uint32_t target_row) {
+    if (data_vector_is_null(source, source_row)) return data_vector_set_null(target, target_row), true;
+    if (data_type_equal(source->type, target->type))
+        return data_vector_copy_row(target, target_row, source, source_row, c->run->arena);
+    if (target->type->kind == DATA_STRUCT) return convert_struct(c, source, source_row, target, target_row);
+    if (target->type->kind >= DATA_ARRAY) return convert_list(c, source, source_row, target, target_row);
+    return convert_scalar(c, source, source_row, target, target_row);
+}
+
+static weir_status nested_to_nested(func_run_context *run, const func_overload *overload, vectors arguments,
+                                    uint32_t count, const data_selection *selection, data_vector *result) {
+    (void)count;
+    conversion c = {.run = run, .is_cast = !func_is_widening(overload)};
+    FUNC_ROWS(selection, row) {
+        while (run->list_next < row) data_vector_set_null(result, run->list_next++);
+        run->list_next = row + 1;
+        c.row = row;
+        if (!convert_value(&c, arguments[0], row, result, row)) return func_no_memory();
     }
     return weir_ok();
 }
@@ -255,6 +403,11 @@ static const func_overload overloads[] = {
     CAST("DATE", "STRING", to_text),          CAST("DATE", "TIMESTAMP", between_times),
     CAST("TIME", "STRING", to_text),          CAST("TIMESTAMP", "STRING", to_text),
     CAST("TIMESTAMP", "DATE", between_times), CAST("TIMESTAMP", "TIME", between_times),
+    CAST("ARRAY", "STRING", nested_to_text),  CAST("MAP", "STRING", nested_to_text),
+    CAST("STRUCT", "STRING", nested_to_text), CAST("ARRAY", "ARRAY", nested_to_nested),
+    CAST("MAP", "MAP", nested_to_nested),     CAST("STRUCT", "STRUCT", nested_to_nested),
+    WIDEN("ARRAY", "ARRAY", nested_to_nested), WIDEN("MAP", "MAP", nested_to_nested),
+    WIDEN("STRUCT", "STRUCT", nested_to_nested),
     WIDEN("INTEGER", "BIGINT", from_integer), WIDEN("INTEGER", "DECIMAL", from_integer),
     WIDEN("INTEGER", "DOUBLE", from_integer), WIDEN("BIGINT", "DECIMAL", from_integer),
     WIDEN("BIGINT", "DOUBLE", from_integer),  WIDEN("DECIMAL", "DECIMAL", from_decimal),

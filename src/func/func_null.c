@@ -2,8 +2,7 @@
  * not here: they evaluate lazily, so the compiler makes steps of them.) */
 #include "func/func_int.h"
 
-/* Order of two values of one kind; DECIMALs may differ in scale. */
-static int order_of(const data_vector *a, uint32_t a_row, const data_vector *b, uint32_t b_row) {
+int func_order(const data_vector *a, uint32_t a_row, const data_vector *b, uint32_t b_row) {
     const uint32_t i = data_vector_index(a, a_row), j = data_vector_index(b, b_row);
     switch (a->type->kind) {
     case DATA_BOOLEAN: return a->booleans[i] - b->booleans[j];
@@ -42,8 +41,8 @@ static weir_status extreme(func_run_context *run, const func_overload *overload,
         const data_vector *best = NULL;
         for (uint32_t i = 0; i < count; i++) {
             if (func_is_null(arguments[i], row)) continue;
-            if (!best ||
-                (greatest ? order_of(arguments[i], row, best, row) > 0 : order_of(arguments[i], row, best, row) < 0)) {
+            if (!best || (greatest ? func_order(arguments[i], row, best, row) > 0
+                                   : func_order(arguments[i], row, best, row) < 0)) {
                 best = arguments[i];
             }
         }
@@ -60,7 +59,7 @@ static weir_status nullif(func_run_context *run, const func_overload *overload, 
     (void)overload, (void)count;
     FUNC_ROWS(selection, row) {
         const bool null = func_is_null(arguments[0], row);
-        if (null || (!func_is_null(arguments[1], row) && order_of(arguments[0], row, arguments[1], row) == 0)) {
+        if (null || (!func_is_null(arguments[1], row) && func_order(arguments[0], row, arguments[1], row) == 0)) {
             func_set_null(result, row);
         } else {
             put_value(run, arguments[0], result, row);

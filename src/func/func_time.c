@@ -121,6 +121,7 @@ static const char timestamp_word[] = "timestamp", date_word[] = "date", time_wor
     { name, "DATE / TIME", about, arguments, result, 0, body, context, NULL }
 
 static const func_overload overloads[] = {
+    TIME("DATETOSTRING", "days since 1970-01-01 as text by a pattern", "INTEGER, STRING", "STRING", format, date_word),
     TIME("FORMAT_DATE", "a date as text by a pattern", "DATE, STRING", "STRING", format, NULL),
     TIME("FORMAT_TIME", "a time of day as text by a pattern", "TIME, STRING", "STRING", format, NULL),
     TIME("FORMAT_TIMESTAMP", "a time as text by a pattern, in UTC", "TIMESTAMP, STRING", "STRING", format, NULL),

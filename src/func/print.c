@@ -62,7 +62,14 @@ static void put_call(const func_expr *expr, const data_schema *schema, weir_buff
         weir_buffer_append_byte(target, ')');
         return;
     }
-    if (!func_is_operator(expr->overload)) {
+    if (strcmp(name, "[]") == 0) {
+        func_expr_print(expr->arguments[0], schema, target);
+        weir_buffer_append_byte(target, '[');
+        func_expr_print(expr->arguments[1], schema, target);
+        weir_buffer_append_byte(target, ']');
+        return;
+    }
+    if (!func_is_operator(expr->overload) || (name[0] >= 'A' && name[0] <= 'Z' && strcmp(name, "LIKE") != 0)) {
         weir_buffer_append_text(target, name);
         weir_buffer_append_byte(target, '(');
         put_joined(expr, schema, ", ", target);

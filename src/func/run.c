@@ -121,8 +121,17 @@ static weir_status run_body(program_run *executor, const func_step *step, const 
     } else {
         WEIR_TRY(skip_nulls(executor, arguments, step->argument_count, selection, result, &left));
     }
-    if (left.count == 0) return weir_ok();
-    return overload->body(&executor->context, overload, arguments, step->argument_count, &left, result);
+    const bool is_list = result->type->kind == DATA_ARRAY || result->type->kind == DATA_MAP;
+    executor->context.list_next = 0;
+    if (left.count) {
+        WEIR_TRY(overload->body(&executor->context, overload, arguments, step->argument_count, &left, result));
+    }
+    if (is_list && executor->batch->rows) func_list_open(&executor->context, result, executor->batch->rows - 1);
+    if (result->type->kind == DATA_STRUCT) {
+        while (executor->context.list_next < executor->batch->rows)
+            data_vector_set_null(result, executor->context.list_next++);
+    }
+    return weir_ok();
 }
 
 /* All arguments are constant: one evaluation for all rows, and one error for all rows. */
@@ -140,6 +149,13 @@ static weir_status run_constant(program_run *executor, const func_step *step, co
         FUNC_ROWS(selection, row)
         func_row_error(&executor->context, row, "%s", reason ? reason : "an expression failed");
         return weir_ok(); /* every row is NULL as it was created */
+    }
+    if (result->type->kind >= DATA_ARRAY) { /* nested values cannot be repeated row by row: one stands for all */
+        data_vector *only = data_vector_create(executor->context.arena, result->type, 1);
+        if (!only || !data_vector_copy_row(only, 0, result, first, executor->context.arena)) return func_no_memory();
+        only->constant = true;
+        executor->registers[step->result] = only;
+        return weir_ok();
     }
     const unsigned width = data_kind_width(result->type->kind);
     const bool valid = data_bit(result->valid, first);
@@ -170,6 +186,7 @@ static weir_status run_call(program_run *executor, const func_step *step) {
     executor->registers[step->result] = result;
     if (constant) {
         WEIR_TRY(run_constant(executor, step, arguments, result));
+        if (executor->registers[step->result] != result) return weir_ok();
     } else {
         WEIR_TRY(run_body(executor, step, arguments, &executor->selections[step->selection], result));
     }

@@ -6,9 +6,9 @@
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-static void read_features(weir_arena *arena, const probe_json *body, probe_case *test) {
-    const probe_json *features = probe_json_member(body, "features");
-    if (!features || features->kind != PROBE_ARRAY) return;
+static void read_features(weir_arena *arena, const data_json *body, probe_case *test) {
+    const data_json *features = data_json_member(body, "features");
+    if (!features || features->kind != DATA_JSON_ARRAY) return;
     const char **names = weir_arena_array(arena, const char *, features->count + 1);
     for (uint32_t i = 0; i < features->count; i++) {
         const weir_bytes text = features->items[i].text;
@@ -19,22 +19,22 @@ static void read_features(weir_arena *arena, const probe_json *body, probe_case 
 }
 
 weir_status probe_file_read(weir_arena *arena, weir_bytes text, probe_file *file) {
-    const probe_json *root;
-    WEIR_TRY(probe_json_read(arena, text, &root));
-    const probe_json *cases = probe_json_member(root, "cases");
-    if (!cases || cases->kind != PROBE_ARRAY)
+    const data_json *root;
+    WEIR_TRY(data_json_read(arena, text, &root));
+    const data_json *cases = data_json_member(root, "cases");
+    if (!cases || cases->kind != DATA_JSON_ARRAY)
         return weir_fail(WEIR_INVALID, "no list of cases: a query test file is an object with a member \"cases\"");
-    const char *suite = probe_json_text(arena, root, "suite", "");
+    const char *suite = data_json_text(arena, root, "suite", "");
     probe_case *list = weir_arena_array(arena, probe_case, cases->count + 1);
     for (uint32_t i = 0; i < cases->count; i++) {
-        const probe_json *body = &cases->items[i];
-        list[i] = (probe_case){.suite = probe_json_text(arena, body, "suite", suite),
-                               .name = probe_json_text(arena, body, "name", ""),
-                               .is_negative = !probe_json_is_null(probe_json_member(body, "expect_error")),
+        const data_json *body = &cases->items[i];
+        list[i] = (probe_case){.suite = data_json_text(arena, body, "suite", suite),
+                               .name = data_json_text(arena, body, "name", ""),
+                               .is_negative = !data_json_is_null(data_json_member(body, "expect_error")),
                                .body = body};
         read_features(arena, body, &list[i]);
     }
-    *file = (probe_file){probe_json_text(arena, root, "kind", "qtt"), list, cases->count};
+    *file = (probe_file){data_json_text(arena, root, "kind", "qtt"), list, cases->count};
     return weir_ok();
 }
 
@@ -77,13 +77,13 @@ probe_topic probe_topic_of(probe_run *run, const char *name) {
         topic.value_format = topic.source->value_format;
         return topic;
     }
-    const probe_json *topics = probe_json_member(run->test->body, "topics");
+    const data_json *topics = data_json_member(run->test->body, "topics");
     topic.key_format = "KAFKA";
     topic.value_format = "JSON";
     for (uint32_t i = 0; topics && i < topics->count; i++) {
-        if (strcmp(probe_json_text(&run->arena, &topics->items[i], "name", ""), name) != 0) continue;
-        topic.key_format = probe_json_text(&run->arena, &topics->items[i], "key_format", "KAFKA");
-        topic.value_format = probe_json_text(&run->arena, &topics->items[i], "value_format", "JSON");
+        if (strcmp(data_json_text(&run->arena, &topics->items[i], "name", ""), name) != 0) continue;
+        topic.key_format = data_json_text(&run->arena, &topics->items[i], "key_format", "KAFKA");
+        topic.value_format = data_json_text(&run->arena, &topics->items[i], "value_format", "JSON");
     }
     return topic;
 }
@@ -102,17 +102,17 @@ size_t probe_window_bytes(const probe_topic *topic) {
 
 static void make_declared_topics(probe_run *run) {
     static const char *const lists[] = {"inputs", "outputs"};
-    const probe_json *topics = probe_json_member(run->test->body, "topics");
+    const data_json *topics = data_json_member(run->test->body, "topics");
     for (uint32_t i = 0; topics && i < topics->count; i++) {
-        const char *partitions = probe_json_text(&run->arena, &topics->items[i], "partitions", "1");
+        const char *partitions = data_json_text(&run->arena, &topics->items[i], "partitions", "1");
         int64_t count = 1;
         if (!weir_parse_i64(weir_bytes_text(partitions), &count)) count = 1;
-        bus_memory_topic(run->memory, probe_json_text(&run->arena, &topics->items[i], "name", ""), (int32_t)count);
+        bus_memory_topic(run->memory, data_json_text(&run->arena, &topics->items[i], "name", ""), (int32_t)count);
     }
     for (size_t list = 0; list < 2; list++) {
-        const probe_json *records = probe_json_member(run->test->body, lists[list]);
+        const data_json *records = data_json_member(run->test->body, lists[list]);
         for (uint32_t i = 0; records && i < records->count; i++)
-            bus_memory_topic(run->memory, probe_json_text(&run->arena, &records->items[i], "topic", ""), 4);
+            bus_memory_topic(run->memory, data_json_text(&run->arena, &records->items[i], "topic", ""), 4);
     }
 }
 
@@ -141,11 +141,11 @@ static bool set_properties(probe_run *run) {
                                         {"ksql.output.topic.name.prefix", ""}};
     for (size_t i = 0; i < sizeof base / sizeof base[0]; i++)
         if (!set_property(run, base[i].name, base[i].value)) return false;
-    const probe_json *given = probe_json_member(run->test->body, "properties");
+    const data_json *given = data_json_member(run->test->body, "properties");
     for (uint32_t i = 0; given && i < given->count; i++) {
         const char *name =
             weir_arena_format(&run->arena, "%.*s", (int)given->names[i].size, (const char *)given->names[i].data);
-        const char *value = probe_json_text(&run->arena, given, name, "");
+        const char *value = data_json_text(&run->arena, given, name, "");
         if (!set_property(run, name, value)) return false;
     }
     return true;
@@ -213,10 +213,10 @@ static bool holds_text(const sql_error *error, const char *wanted) {
 }
 
 static bool judge_error(probe_run *run, const sql_error *error, bool is_last) {
-    const probe_json *wanted = probe_json_member(run->test->body, "expect_error");
-    const char *type = probe_json_text(&run->arena, wanted, "type", "");
-    const char *text = probe_json_text(&run->arena, wanted, "message", "");
-    const char *cause = probe_json_text(&run->arena, wanted, "cause_message", "");
+    const data_json *wanted = data_json_member(run->test->body, "expect_error");
+    const char *type = data_json_text(&run->arena, wanted, "type", "");
+    const char *text = data_json_text(&run->arena, wanted, "message", "");
+    const char *cause = data_json_text(&run->arena, wanted, "cause_message", "");
     run->result->kind_ok = is_last && is_kind(type, error);
     run->result->text_ok = run->result->kind_ok && holds_text(error, text) && holds_text(error, cause);
     if (run->result->text_ok) return true;
@@ -250,8 +250,8 @@ static bool run_statement(probe_run *run, const char *text, bool is_last, bool *
 }
 
 static bool run_statements(probe_run *run, bool *failed) {
-    const probe_json *statements = probe_json_member(run->test->body, "statements");
-    if (!statements || statements->kind != PROBE_ARRAY) return probe_broken(run, "no list of statements");
+    const data_json *statements = data_json_member(run->test->body, "statements");
+    if (!statements || statements->kind != DATA_JSON_ARRAY) return probe_broken(run, "no list of statements");
     for (uint32_t i = 0; i < statements->count && !*failed; i++) {
         const weir_bytes text = statements->items[i].text;
         const char *script = weir_arena_format(&run->arena, "%.*s", (int)text.size, (const char *)text.data);

@@ -9,14 +9,14 @@ enum { JOBS_MAX = 1000000 };
 
 /* ---- encoding ---------------------------------------------------------------------------------------------------- */
 
-static void write_raw(const probe_json *value, weir_buffer *target) {
-    if (value->kind == PROBE_STRING)
+static void write_raw(const data_json *value, weir_buffer *target) {
+    if (value->kind == DATA_JSON_STRING)
         weir_buffer_append(target, value->text.data, value->text.size);
     else
-        probe_json_write(value, true, target);
+        data_json_write(value, true, target);
 }
 
-static bool write_kafka(probe_run *run, const probe_json *value, const data_type *type, weir_buffer *target) {
+static bool write_kafka(probe_run *run, const data_json *value, const data_type *type, weir_buffer *target) {
     int64_t integer = 0;
     double real = 0;
     uint8_t bytes[8];
@@ -35,31 +35,31 @@ static bool write_kafka(probe_run *run, const probe_json *value, const data_type
     return true;
 }
 
-static bool encode(probe_run *run, const probe_json *value, const char *format, const data_type *type,
+static bool encode(probe_run *run, const data_json *value, const char *format, const data_type *type,
                    weir_buffer *target) {
-    if (strcmp(format, "JSON") == 0) return probe_json_write(value, true, target), true;
+    if (strcmp(format, "JSON") == 0) return data_json_write(value, true, target), true;
     if (strcmp(format, "DELIMITED") == 0) return write_raw(value, target), true;
     if (strcmp(format, "NONE") == 0) return true;
     if (strcmp(format, "KAFKA") == 0) return write_kafka(run, value, type, target);
     return probe_fail(run, "UNSUPPORTED: records in format %s", format);
 }
 
-static bool part(probe_run *run, const probe_json *record, const probe_topic *topic, bool is_key, weir_bytes *bytes) {
-    const probe_json *value = probe_json_member(record, is_key ? "key" : "value");
+static bool part(probe_run *run, const data_json *record, const probe_topic *topic, bool is_key, weir_bytes *bytes) {
+    const data_json *value = data_json_member(record, is_key ? "key" : "value");
     weir_buffer_clear(&run->text);
     *bytes = (weir_bytes){0};
-    const probe_json *window = is_key ? probe_json_member(record, "window") : NULL;
-    if (probe_json_is_null(value) && probe_json_is_null(window)) return true;
+    const data_json *window = is_key ? data_json_member(record, "window") : NULL;
+    if (data_json_is_null(value) && data_json_is_null(window)) return true;
     const char *format = is_key ? topic->key_format : topic->value_format;
     if (strcmp(format, "NONE") == 0) return true;
-    if (!probe_json_is_null(value) && !encode(run, value, format, probe_single_type(topic, is_key), &run->text))
+    if (!data_json_is_null(value) && !encode(run, value, format, probe_single_type(topic, is_key), &run->text))
         return false;
-    if (!probe_json_is_null(window)) {
-        const bool is_session = strcmp(probe_json_text(&run->arena, window, "type", ""), "session") == 0;
+    if (!data_json_is_null(window)) {
+        const bool is_session = strcmp(data_json_text(&run->arena, window, "type", ""), "session") == 0;
         for (int i = is_session ? 0 : 1; i < 2; i++) {
             int64_t bound = 0;
             uint8_t be[8];
-            const char *text = probe_json_text(&run->arena, window, i ? "start" : "end", "0");
+            const char *text = data_json_text(&run->arena, window, i ? "start" : "end", "0");
             if (!weir_parse_i64(weir_bytes_text(text), &bound)) return probe_broken(run, "a window bound %s", text);
             weir_write_be64(be, (uint64_t)bound);
             weir_buffer_append(&run->text, be, sizeof be);
@@ -76,16 +76,16 @@ static void put_varint(weir_buffer *target, int64_t value) {
     weir_buffer_append_byte(target, (uint8_t)zigzag);
 }
 
-static weir_bytes headers(probe_run *run, const probe_json *record) {
-    const probe_json *list = probe_json_member(record, "headers");
+static weir_bytes headers(probe_run *run, const data_json *record) {
+    const data_json *list = data_json_member(record, "headers");
     weir_buffer_clear(&run->text);
     put_varint(&run->text, list ? list->count : 0);
     for (uint32_t i = 0; list && i < list->count; i++) {
-        const char *key = probe_json_text(&run->arena, &list->items[i], "key", "");
-        const probe_json *value = probe_json_member(&list->items[i], "value");
+        const char *key = data_json_text(&run->arena, &list->items[i], "key", "");
+        const data_json *value = data_json_member(&list->items[i], "value");
         put_varint(&run->text, (int64_t)strlen(key));
         weir_buffer_append_text(&run->text, key);
-        if (probe_json_is_null(value)) {
+        if (data_json_is_null(value)) {
             put_varint(&run->text, -1);
             continue;
         }
@@ -99,15 +99,15 @@ static weir_bytes headers(probe_run *run, const probe_json *record) {
 }
 
 bool probe_inputs_append(probe_run *run) {
-    const probe_json *inputs = probe_json_member(run->test->body, "inputs");
+    const data_json *inputs = data_json_member(run->test->body, "inputs");
     for (uint32_t i = 0; inputs && i < inputs->count; i++) {
-        const probe_json *record = &inputs->items[i];
-        const char *name = probe_json_text(&run->arena, record, "topic", "");
+        const data_json *record = &inputs->items[i];
+        const char *name = data_json_text(&run->arena, record, "topic", "");
         const probe_topic topic = probe_topic_of(run, name);
         bus_row row = {0};
         if (!part(run, record, &topic, true, &row.key) || !part(run, record, &topic, false, &row.value)) return false;
         row.headers = headers(run, record);
-        const char *timestamp = probe_json_text(&run->arena, record, "timestamp", "0");
+        const char *timestamp = data_json_text(&run->arena, record, "timestamp", "0");
         if (!weir_parse_i64(weir_bytes_text(timestamp), &row.timestamp_ms))
             return probe_broken(run, "input %u has the timestamp %s", i, timestamp);
         bus_memory_append(run->memory, name, &row);
@@ -173,14 +173,14 @@ static bool cut_here(const feeding *f, uint64_t *state, int32_t before, int32_t 
 }
 
 static bool feed(feeding *f) {
-    const probe_json *inputs = probe_json_member(f->run->test->body, "inputs");
+    const data_json *inputs = data_json_member(f->run->test->body, "inputs");
     uint64_t state = f->run->options->seed;
     int32_t before = -1;
     int64_t logged[TOPICS_MAX];
     bool given[TOPICS_MAX] = {0};
     for (uint32_t i = 0; i < f->topic_count; i++) logged[i] = bus_memory_count(f->run->memory, f->topics[i]);
     for (uint32_t i = 0; inputs && i < inputs->count; i++) {
-        const int32_t at = place_of(f, probe_json_text(&f->run->arena, &inputs->items[i], "topic", ""));
+        const int32_t at = place_of(f, data_json_text(&f->run->arena, &inputs->items[i], "topic", ""));
         if (at < 0) continue;
         if (before >= 0 && cut_here(f, &state, before, at) && !let_through(f)) return false;
         given[at] = true;

@@ -54,32 +54,32 @@ static const char *columns_text(probe_run *run, const data_schema *schema) {
     return weir_buffer_text(&run->text);
 }
 
-static bool compare_formats(probe_run *run, const probe_json *wanted, const sql_source *source) {
+static bool compare_formats(probe_run *run, const data_json *wanted, const sql_source *source) {
     static const char *const windows[] = {
         [SQL_WINDOW_NONE] = NULL, [SQL_WINDOW_TUMBLING] = "TUMBLING", [SQL_WINDOW_HOPPING] = "HOPPING"};
-    const probe_json *key = probe_json_member(wanted, "keyFormat");
-    const char *format = probe_json_text(&run->arena, key, "format", NULL);
+    const data_json *key = data_json_member(wanted, "keyFormat");
+    const char *format = data_json_text(&run->arena, key, "format", NULL);
     if (format && !same_text(format, source->key_format))
         return probe_fail(run, "source %s has the key format %s, expected %s", source->name, source->key_format,
                           format);
-    if (!probe_json_is_null(key) &&
-        !same_text(probe_json_text(&run->arena, key, "windowType", NULL), windows[source->window]))
+    if (!data_json_is_null(key) &&
+        !same_text(data_json_text(&run->arena, key, "windowType", NULL), windows[source->window]))
         return probe_fail(run, "source %s has another kind of window", source->name);
-    const char *value = probe_json_text(&run->arena, wanted, "valueFormat", NULL);
+    const char *value = data_json_text(&run->arena, wanted, "valueFormat", NULL);
     if (value && !same_text(value, source->value_format))
         return probe_fail(run, "source %s has the value format %s, expected %s", source->name, source->value_format,
                           value);
     return true;
 }
 
-static bool compare_source(probe_run *run, const probe_json *wanted) {
-    const char *name = probe_json_text(&run->arena, wanted, "name", "");
+static bool compare_source(probe_run *run, const data_json *wanted) {
+    const char *name = data_json_text(&run->arena, wanted, "name", "");
     const sql_source *source = sql_catalog_source(run->catalog, name);
     if (!source) return probe_fail(run, "there is no source %s", name);
-    const char *type = probe_json_text(&run->arena, wanted, "type", NULL);
+    const char *type = data_json_text(&run->arena, wanted, "type", NULL);
     if (type && (strcasecmp(type, "table") == 0) != source->is_table)
         return probe_fail(run, "source %s is no %s", name, type);
-    const char *columns = probe_json_text(&run->arena, wanted, "schema", NULL);
+    const char *columns = data_json_text(&run->arena, wanted, "schema", NULL);
     if (columns) {
         const data_schema *schema = declared_columns(run, columns, source->is_table);
         if (!schema) return false;
@@ -117,14 +117,14 @@ static bool compare_blacklist(probe_run *run, const char *pattern_text) {
     return !found;
 }
 
-static const char *format_of(probe_run *run, const probe_json *topic, const char *name) {
-    const probe_json *format = probe_json_member(topic, name);
-    if (format && format->kind == PROBE_OBJECT) return probe_json_text(&run->arena, format, "format", NULL);
-    return probe_json_text(&run->arena, topic, name, NULL);
+static const char *format_of(probe_run *run, const data_json *topic, const char *name) {
+    const data_json *format = data_json_member(topic, name);
+    if (format && format->kind == DATA_JSON_OBJECT) return data_json_text(&run->arena, format, "format", NULL);
+    return data_json_text(&run->arena, topic, name, NULL);
 }
 
-static bool compare_topic(probe_run *run, const probe_json *wanted) {
-    const char *name = probe_json_text(&run->arena, wanted, "name", "");
+static bool compare_topic(probe_run *run, const data_json *wanted) {
+    const char *name = data_json_text(&run->arena, wanted, "name", "");
     const char *key_format = NULL, *value_format = NULL;
     if (bus_memory_has(run->memory, name)) {
         const probe_topic topic = probe_topic_of(run, name);
@@ -147,7 +147,7 @@ static bool compare_topic(probe_run *run, const probe_json *wanted) {
         return probe_fail(run, "topic %s has the key format %s, expected %s", name, key_format, key);
     if (value && !same_text(value, value_format))
         return probe_fail(run, "topic %s has the value format %s, expected %s", name, value_format, value);
-    const char *partitions = probe_json_text(&run->arena, wanted, "partitions", NULL);
+    const char *partitions = data_json_text(&run->arena, wanted, "partitions", NULL);
     char have[16];
     snprintf(have, sizeof have, "%d", bus_memory_partitions(run->memory, name));
     if (partitions && bus_memory_has(run->memory, name) && strcmp(have, partitions) != 0)
@@ -156,15 +156,15 @@ static bool compare_topic(probe_run *run, const probe_json *wanted) {
 }
 
 bool probe_post_compare(probe_run *run) {
-    const probe_json *post = probe_json_member(run->test->body, "post");
-    const probe_json *sources = probe_json_member(post, "sources");
+    const data_json *post = data_json_member(run->test->body, "post");
+    const data_json *sources = data_json_member(post, "sources");
     for (uint32_t i = 0; sources && i < sources->count; i++) {
         if (!compare_source(run, &sources->items[i])) return false;
     }
-    const probe_json *topics = probe_json_member(post, "topics");
-    const char *blacklist = probe_json_text(&run->arena, topics, "blacklist", NULL);
+    const data_json *topics = data_json_member(post, "topics");
+    const char *blacklist = data_json_text(&run->arena, topics, "blacklist", NULL);
     if (blacklist && !compare_blacklist(run, blacklist)) return false;
-    const probe_json *list = probe_json_member(topics, "topics");
+    const data_json *list = data_json_member(topics, "topics");
     for (uint32_t i = 0; list && i < list->count; i++) {
         if (!compare_topic(run, &list->items[i])) return false;
     }

@@ -15,14 +15,14 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 
-typedef struct probe_json probe_json;
+typedef struct data_json data_json;
 
 typedef struct probe_case { /* borrowed from the file */
     const char *suite, *name;
     const char *const *features;
     uint32_t feature_count;
     bool is_negative;       /* an error is expected */
-    const probe_json *body; /* the case as it was read */
+    const data_json *body; /* the case as it was read */
 } probe_case;
 
 typedef struct probe_file {

@@ -6,7 +6,7 @@
 #include "flow/flow.h"
 #include "io/single/io_single.h"
 #include "probe/probe.h"
-#include "probe/probe_json.h"
+#include "data/json.h"
 #include "sql/plan/plan.h"
 
 enum { PROBE_QUERIES_MAX = 64, PROBE_PROPERTIES_MAX = 128, PROBE_BYTES_MAX = 512 << 20, PROBE_RECORD_MAX = 4 << 20 };

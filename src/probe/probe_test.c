@@ -2,7 +2,7 @@
  * each way to fail is told. Method: files in the text of this test, run in every batching; numbers by a table; damaged
  * files. */
 #include "probe/probe.h"
-#include "probe/probe_json.h"
+#include "data/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,18 +104,18 @@ static void numbers_keep_digits_and_scale(void **state) {
     } pairs[] = {{"1.10", "1.1", false}, {"1.0E10", "1E10", false}, {"1.0E10", "10E9", true},{"1.0E1", "1.0e1", true},
                  {"-0.0", "0.0", true},  {"007", "7", true},       {"1", "-1", false},     {"1.0", "1", false}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        probe_number a, b;
-        assert_true(probe_number_read(weir_bytes_text(pairs[i].a), &a));
-        assert_true(probe_number_read(weir_bytes_text(pairs[i].b), &b));
-        if (probe_number_equal(&a, &b) != pairs[i].equal) fail_msg("%s and %s", pairs[i].a, pairs[i].b);
+        data_number a, b;
+        assert_true(data_number_read(weir_bytes_text(pairs[i].a), &a));
+        assert_true(data_number_read(weir_bytes_text(pairs[i].b), &b));
+        if (data_number_equal(&a, &b) != pairs[i].equal) fail_msg("%s and %s", pairs[i].a, pairs[i].b);
     }
-    probe_number number, seven;
-    assert_false(probe_number_read(weir_bytes_text("1e"), &number));
-    assert_false(probe_number_read(weir_bytes_text("x"), &number));
-    assert_true(probe_number_read(weir_bytes_text("7.9"), &number));
-    assert_true(probe_number_read(weir_bytes_text("7"), &seven));
-    probe_number_truncate(&number);
-    assert_true(probe_number_equal(&number, &seven));
+    data_number number, seven;
+    assert_false(data_number_read(weir_bytes_text("1e"), &number));
+    assert_false(data_number_read(weir_bytes_text("x"), &number));
+    assert_true(data_number_read(weir_bytes_text("7.9"), &number));
+    assert_true(data_number_read(weir_bytes_text("7"), &seven));
+    data_number_truncate(&number);
+    assert_true(data_number_equal(&number, &seven));
 }
 
 static void damaged_files_are_refused_or_read(void **state) {

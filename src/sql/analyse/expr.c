@@ -469,7 +469,13 @@ static const func_expr *type_call(sql_scope *scope, const sql_expr *expr) {
     for (uint32_t i = 0; i < expr->count; i++)
         if (expr->items[i]->kind == SQL_STAR)
             return fail_type(scope, expr->items[i]->offset, "Function '%s' does not accept *", name);
-    if (!type_all(scope, expr->items, expr->count, typed)) return NULL;
+    const uint32_t first = func_takes_unit(name) && expr->count > 0 && expr->items[0]->kind == SQL_COLUMN ? 1 : 0;
+    if (first == 1) { /* DATEADD(DAYS, ...): the unit looks like a column */
+        func_expr *unit = new_expr(scope, FUNC_LITERAL, data_type_of(DATA_STRING));
+        unit->value = (func_value){.type = unit->type, .text = weir_bytes_text(expr->items[0]->name.text)};
+        typed[0] = unit;
+    }
+    if (!type_all(scope, expr->items + first, expr->count - first, typed + first)) return NULL;
     return call(scope, expr, name, typed, expr->count);
 }
 
@@ -633,10 +639,109 @@ static const func_expr *type_cast(sql_scope *scope, const sql_expr *expr) {
     return convert(scope, expr, argument, target, true);
 }
 
-static const func_expr *fail_unsupported(sql_scope *scope, const sql_expr *expr, const char *feature) {
-    sql_error_at(of(scope)->error, WEIR_UNSUPPORTED, of(scope)->script, expr->offset,
-                 "%s is not supported by this version of weir", feature);
-    return NULL;
+/* ---- nested values
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* Text literals beside other values are read as what those are. */
+static bool read_texts(sql_scope *scope, const func_expr **typed, const sql_expr *const *exprs, uint32_t count) {
+    const data_type *other = NULL;
+    for (uint32_t i = 0; i < count && other == NULL; i++) {
+        if (typed[i]->type != NULL && typed[i]->type->kind == DATA_STRING && exprs[i]->kind != SQL_STRING) return true;
+        if (exprs[i]->kind != SQL_STRING) other = typed[i]->type;
+    }
+    if (other == NULL || other->kind >= DATA_ARRAY) return true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (exprs[i]->kind != SQL_STRING) continue;
+        typed[i] = is_time(other) || other->kind == DATA_BYTES ? widen_to(scope, exprs[i], typed[i], other)
+                                                               : sql_parsed_literal(of(scope), exprs[i], other);
+        if (typed[i] == NULL) return false;
+    }
+    return true;
+}
+
+/* Items brought to one type, that of the first which is not NULL widened; texts are read as what the others are. */
+static const func_expr *type_list(sql_scope *scope, const sql_expr *at, const char *what, const sql_expr *const *exprs,
+                                  uint32_t count) {
+    const func_expr *typed[FUNC_ARGUMENTS_MAX];
+    if (count == 0)
+        return fail_type(scope, at->offset, "%s constructor cannot be empty. Please supply at least one element", what);
+    if (count > FUNC_ARGUMENTS_MAX)
+        return fail_type(scope, at->offset, "a constructor of %u elements: at most %d are allowed", count,
+                         FUNC_ARGUMENTS_MAX);
+    if (!type_all(scope, exprs, count, typed) || !read_texts(scope, typed, exprs, count)) return NULL;
+    const data_type *common = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const data_type *next = sql_common_type(of(scope)->arena, common, typed[i]->type);
+        if (next == NULL && typed[i]->type != NULL)
+            return fail_type(scope, exprs[i]->offset,
+                             "operator does not exist: %s = %s (%s)\nHint: You might need to add explicit type casts.",
+                             sql_type_text(of(scope)->arena, common), sql_type_text(of(scope)->arena, typed[i]->type),
+                             sql_expr_text(of(scope)->arena, exprs[i]));
+        common = next;
+    }
+    if (common == NULL)
+        return fail_type(
+            scope, at->offset,
+            "Cannot construct %s with all NULL elements. As a workaround, you may cast a NULL value to the "
+            "desired type.",
+            strcmp(what, "Array") == 0 ? "an array" : "a map");
+    for (uint32_t i = 0; i < count; i++)
+        if ((typed[i] = widen_to(scope, exprs[i], typed[i], common)) == NULL) return NULL;
+    return call(scope, at, "ARRAY", typed, count);
+}
+
+static const func_expr *type_map(sql_scope *scope, const sql_expr *expr) {
+    const uint32_t count = expr->count / 2;
+    const sql_expr **parts = weir_arena_array(of(scope)->arena, const sql_expr *, expr->count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        parts[i] = expr->items[2 * i];
+        parts[count + i] = expr->items[2 * i + 1];
+    }
+    const func_expr *lists[2];
+    if (count == 0)
+        return fail_type(scope, expr->offset,
+                         "Map constructor cannot be empty. Please supply at least one key value pair.");
+    if ((lists[0] = type_list(scope, expr, "Map", parts, count)) == NULL) return NULL;
+    if ((lists[1] = type_list(scope, expr, "Map", parts + count, count)) == NULL) return NULL;
+    return call(scope, expr, "MAP", lists, 2);
+}
+
+static const func_expr *type_struct(sql_scope *scope, const sql_expr *expr) {
+    const func_expr *typed[FUNC_ARGUMENTS_MAX], *made;
+    const char *names[FUNC_ARGUMENTS_MAX];
+    weir_arena *arena = of(scope)->arena;
+    if (expr->count == 0 || expr->count > FUNC_ARGUMENTS_MAX)
+        return fail_type(scope, expr->offset, "STRUCT(...) takes 1 to %d fields", FUNC_ARGUMENTS_MAX);
+    if (!type_all(scope, expr->items, expr->count, typed)) return NULL;
+    for (uint32_t i = 0; i < expr->count; i++) {
+        names[i] = weir_arena_text_copy(arena, expr->fields[i].text);
+        for (uint32_t j = 0; j < i; j++) {
+            if (strcmp(names[i], names[j]) == 0)
+                return fail_type(scope, expr->fields[i].offset, "Duplicate field names found in STRUCT: '%s'",
+                                 names[i]);
+        }
+        if (typed[i]->type == NULL)
+            return fail_type(scope, expr->items[i]->offset, "field %s is NULL and has no type; cast it", names[i]);
+    }
+    const weir_status status = func_struct(arena, names, typed, expr->count, &made);
+    return weir_failed(status) ? fail_type(scope, expr->offset, "%s", status.text) : made;
+}
+
+static const func_expr *type_element(sql_scope *scope, const sql_expr *expr) {
+    const func_expr *typed[2];
+    weir_arena *arena = of(scope)->arena;
+    if (!type_all(scope, expr->items, 2, typed)) return NULL;
+    const data_type *list = typed[0]->type, *index = typed[1]->type;
+    if (list == NULL || (list->kind != DATA_ARRAY && list->kind != DATA_MAP))
+        return fail_type(scope, expr->offset, "Can't subscript %s (%s): only ARRAY and MAP have elements",
+                         sql_expr_text(arena, expr->items[0]), sql_type_text(arena, list));
+    const bool fits = index != NULL && (list->kind == DATA_MAP ? data_type_equal(index, list->key)
+                                                               : index->kind == DATA_INT || index->kind == DATA_BIGINT);
+    if (!fits)
+        return fail_type(scope, expr->items[1]->offset, "a subscript of %s is %s, not %s", sql_type_text(arena, list),
+                         list->kind == DATA_MAP ? sql_type_text(arena, list->key) : "INTEGER",
+                         sql_type_text(arena, index));
+    return call(scope, expr, "[]", typed, 2);
 }
 
 const func_expr *sql_type_condition(sql_scope *scope, const sql_expr *expr) {
@@ -687,10 +792,10 @@ const func_expr *sql_type_expr(sql_scope *scope, const sql_expr *expr) {
     case SQL_CASE: return type_case(scope, expr);
     case SQL_CAST: return type_cast(scope, expr);
     case SQL_FIELD: return type_field(scope, expr);
-    case SQL_ELEMENT: return fail_unsupported(scope, expr, "an element of an ARRAY or MAP ([])");
-    case SQL_ARRAY: return fail_unsupported(scope, expr, "ARRAY[...]");
-    case SQL_MAP: return fail_unsupported(scope, expr, "MAP(...)");
-    case SQL_STRUCT: return fail_unsupported(scope, expr, "STRUCT(...)");
+    case SQL_ELEMENT: return type_element(scope, expr);
+    case SQL_ARRAY: return type_list(scope, expr, "Array", expr->items, expr->count);
+    case SQL_MAP: return type_map(scope, expr);
+    case SQL_STRUCT: return type_struct(scope, expr);
     case SQL_STAR: return fail_type(scope, expr->offset, "* is not an expression");
     }
     return NULL;

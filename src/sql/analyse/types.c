@@ -308,21 +308,6 @@ bool sql_literal_value(const sql_expr *literal, const data_type *target, weir_ar
 /* ---- common types
  * ----------------------------------------------------------------------------------------------------- */
 
-static const data_type *as_decimal(weir_arena *arena, const data_type *type) {
-    if (type->kind == DATA_INT) return data_type_decimal(arena, 10, 0);
-    if (type->kind == DATA_BIGINT) return data_type_decimal(arena, 19, 0);
-    return type;
-}
-
 const data_type *sql_common_type(weir_arena *arena, const data_type *a, const data_type *b) {
-    if (a == NULL || b == NULL) return a == NULL ? b : a;
-    if (data_type_equal(a, b)) return a;
-    if (!data_type_is_number(a) || !data_type_is_number(b)) return NULL;
-    if (a->kind == DATA_DOUBLE || b->kind == DATA_DOUBLE) return data_type_of(DATA_DOUBLE);
-    if (a->kind != DATA_DECIMAL && b->kind != DATA_DECIMAL) return data_type_of(DATA_BIGINT);
-    const data_type *left = as_decimal(arena, a), *right = as_decimal(arena, b);
-    const unsigned scale = left->scale > right->scale ? left->scale : right->scale;
-    const unsigned left_whole = left->precision - left->scale, right_whole = right->precision - right->scale;
-    const unsigned precision = (left_whole > right_whole ? left_whole : right_whole) + scale;
-    return precision > 38 ? NULL : data_type_decimal(arena, precision, scale);
+    return func_common_type(arena, a, b);
 }

@@ -1,5 +1,5 @@
 /* A small JSON reader that keeps numbers as text. */
-#include "probe/probe_json.h"
+#include "data/json.h"
 
 #include <stdio.h>
 
@@ -13,6 +13,10 @@ typedef struct reader {
 
 static weir_status fail(const reader *r, const char *wanted) {
     return weir_fail(WEIR_INVALID, "JSON: expected %s at byte %zu", wanted, (size_t)(r->at - r->begin));
+}
+
+static weir_status no_memory(void) {
+    return weir_fail(WEIR_NO_MEMORY, "JSON: no memory for its values");
 }
 
 static void skip_blanks(reader *r) {
@@ -91,7 +95,8 @@ static weir_status read_string(reader *r, weir_bytes *text) {
     const uint8_t *close = r->at;
     while (close < r->end && *close != '"') close += *close == '\\' ? 2 : 1;
     if (close >= r->end) return fail(r, "the end of a string");
-    uint8_t *copy = weir_arena_alloc(r->arena, (size_t)(close - begin) + 1);
+    uint8_t *copy = weir_arena_try(r->arena, (size_t)(close - begin) + 1);
+    if (!copy) return no_memory();
     size_t size = (size_t)(r->at - begin);
     memcpy(copy, begin, size);
     while (r->at < r->end && *r->at != '"') {
@@ -107,19 +112,20 @@ static weir_status read_string(reader *r, weir_bytes *text) {
     return weir_ok();
 }
 
-static weir_status read_value(reader *r, probe_json *value);
+static weir_status read_value(reader *r, data_json *value);
 
-static weir_status read_items(reader *r, probe_json *value, bool is_object) {
+static weir_status read_items(reader *r, data_json *value, bool is_object) {
     const char close = is_object ? '}' : ']';
     uint32_t room = 0;
-    probe_json *items = NULL;
+    data_json *items = NULL;
     weir_bytes *names = NULL;
     if (take(r, close)) return weir_ok();
     do {
         if (value->count == room) { /* old lists stay in the arena: they sum up to no more than the last */
             room = room ? room * 2 : FIRST_ITEMS;
-            probe_json *more = weir_arena_array(r->arena, probe_json, room);
-            weir_bytes *more_names = is_object ? weir_arena_array(r->arena, weir_bytes, room) : NULL;
+            data_json *more = weir_arena_try(r->arena, sizeof *more * room);
+            weir_bytes *more_names = is_object ? weir_arena_try(r->arena, sizeof *more_names * room) : NULL;
+            if (!more || (is_object && !more_names)) return no_memory();
             if (value->count) memcpy(more, items, value->count * sizeof *more);
             if (value->count && is_object) memcpy(more_names, names, value->count * sizeof *more_names);
             items = more;
@@ -138,42 +144,43 @@ static weir_status read_items(reader *r, probe_json *value, bool is_object) {
     return take(r, close) ? weir_ok() : fail(r, is_object ? "',' or '}'" : "',' or ']'");
 }
 
-static weir_status read_number(reader *r, probe_json *value) {
+static weir_status read_number(reader *r, data_json *value) {
     const uint8_t *begin = r->at;
     while (r->at < r->end && *r->at && strchr("+-.0123456789eE", *r->at)) r->at++;
-    probe_number number;
-    value->kind = PROBE_NUMBER;
+    data_number number;
+    value->kind = DATA_JSON_NUMBER;
     value->text = (weir_bytes){begin, (size_t)(r->at - begin)};
-    return probe_number_read(value->text, &number) ? weir_ok() : fail(r, "a value");
+    return data_number_read(value->text, &number) ? weir_ok() : fail(r, "a value");
 }
 
-static weir_status read_value(reader *r, probe_json *value) {
+static weir_status read_value(reader *r, data_json *value) {
     skip_blanks(r);
-    *value = (probe_json){0};
+    *value = (data_json){0};
     if (r->at == r->end) return fail(r, "a value");
     if (r->depth == DEPTH_MAX) return fail(r, "less nesting");
     if (take_word(r, "null")) return weir_ok();
     if ((value->boolean = take_word(r, "true")) || take_word(r, "false")) {
-        value->kind = PROBE_BOOLEAN;
+        value->kind = DATA_JSON_BOOLEAN;
         return weir_ok();
     }
     if (*r->at == '"') {
         r->at++;
-        value->kind = PROBE_STRING;
+        value->kind = DATA_JSON_STRING;
         return read_string(r, &value->text);
     }
     if (*r->at != '[' && *r->at != '{') return read_number(r, value);
     const bool is_object = *r->at++ == '{';
-    value->kind = is_object ? PROBE_OBJECT : PROBE_ARRAY;
+    value->kind = is_object ? DATA_JSON_OBJECT : DATA_JSON_ARRAY;
     r->depth++;
     WEIR_TRY(read_items(r, value, is_object));
     r->depth--;
     return weir_ok();
 }
 
-weir_status probe_json_read(weir_arena *arena, weir_bytes text, const probe_json **value) {
+weir_status data_json_read(weir_arena *arena, weir_bytes text, const data_json **value) {
     reader r = {arena, text.data, text.data, text.data + text.size, 0};
-    probe_json *made = weir_arena_new(arena, probe_json);
+    data_json *made = weir_arena_try(arena, sizeof *made);
+    if (!made) return no_memory();
     WEIR_TRY(read_value(&r, made));
     skip_blanks(&r);
     if (r.at != r.end) return fail(&r, "the end");
@@ -181,23 +188,23 @@ weir_status probe_json_read(weir_arena *arena, weir_bytes text, const probe_json
     return weir_ok();
 }
 
-const probe_json *probe_json_member(const probe_json *object, const char *name) {
-    if (!object || object->kind != PROBE_OBJECT) return NULL;
+const data_json *data_json_member(const data_json *object, const char *name) {
+    if (!object || object->kind != DATA_JSON_OBJECT) return NULL;
     for (uint32_t i = 0; i < object->count; i++) {
         if (weir_bytes_equal_text(object->names[i], name)) return &object->items[i];
     }
     return NULL;
 }
 
-bool probe_json_is_null(const probe_json *value) {
-    return !value || value->kind == PROBE_NULL;
+bool data_json_is_null(const data_json *value) {
+    return !value || value->kind == DATA_JSON_NULL;
 }
 
-const char *probe_json_text(weir_arena *arena, const probe_json *object, const char *name, const char *fallback) {
-    const probe_json *member = probe_json_member(object, name);
+const char *data_json_text(weir_arena *arena, const data_json *object, const char *name, const char *fallback) {
+    const data_json *member = data_json_member(object, name);
     if (!member) return fallback;
-    if (member->kind == PROBE_BOOLEAN) return member->boolean ? "true" : "false";
-    if (member->kind != PROBE_STRING && member->kind != PROBE_NUMBER) return fallback;
+    if (member->kind == DATA_JSON_BOOLEAN) return member->boolean ? "true" : "false";
+    if (member->kind != DATA_JSON_STRING && member->kind != DATA_JSON_NUMBER) return fallback;
     return weir_arena_format(arena, "%.*s", (int)member->text.size, (const char *)member->text.data);
 }
 
@@ -216,7 +223,7 @@ static void write_string(weir_bytes text, weir_buffer *target) {
     weir_buffer_append_byte(target, '"');
 }
 
-static void write_plain(const probe_number *number, weir_buffer *target) {
+static void write_plain(const data_number *number, weir_buffer *target) {
     const int64_t digits = (int64_t)strlen(number->digits), whole = digits - number->scale;
     if (number->is_negative) weir_buffer_append_byte(target, '-');
     if (whole <= 0) weir_buffer_append_byte(target, '0');
@@ -227,8 +234,8 @@ static void write_plain(const probe_number *number, weir_buffer *target) {
     for (int64_t i = whole; i < digits; i++) weir_buffer_append_byte(target, i < 0 ? '0' : (uint8_t)number->digits[i]);
 }
 
-static void write_items(const probe_json *value, bool plain, weir_buffer *target) {
-    const bool is_object = value->kind == PROBE_OBJECT;
+static void write_items(const data_json *value, bool plain, weir_buffer *target) {
+    const bool is_object = value->kind == DATA_JSON_OBJECT;
     weir_buffer_append_byte(target, is_object ? '{' : '[');
     for (uint32_t i = 0; i < value->count; i++) {
         if (i) weir_buffer_append_byte(target, ',');
@@ -236,19 +243,19 @@ static void write_items(const probe_json *value, bool plain, weir_buffer *target
             write_string(value->names[i], target);
             weir_buffer_append_byte(target, ':');
         }
-        probe_json_write(&value->items[i], plain, target);
+        data_json_write(&value->items[i], plain, target);
     }
     weir_buffer_append_byte(target, is_object ? '}' : ']');
 }
 
-void probe_json_write(const probe_json *value, bool plain, weir_buffer *target) {
-    probe_number number;
+void data_json_write(const data_json *value, bool plain, weir_buffer *target) {
+    data_number number;
     switch (value->kind) {
-    case PROBE_NULL: weir_buffer_append_text(target, "null"); break;
-    case PROBE_BOOLEAN: weir_buffer_append_text(target, value->boolean ? "true" : "false"); break;
-    case PROBE_STRING: write_string(value->text, target); break;
-    case PROBE_NUMBER:
-        if (plain && memchr(value->text.data, 'E', value->text.size) && probe_number_read(value->text, &number))
+    case DATA_JSON_NULL: weir_buffer_append_text(target, "null"); break;
+    case DATA_JSON_BOOLEAN: weir_buffer_append_text(target, value->boolean ? "true" : "false"); break;
+    case DATA_JSON_STRING: write_string(value->text, target); break;
+    case DATA_JSON_NUMBER:
+        if (plain && memchr(value->text.data, 'E', value->text.size) && data_number_read(value->text, &number))
             write_plain(&number, target);
         else
             weir_buffer_append(target, value->text.data, value->text.size);
@@ -259,7 +266,7 @@ void probe_json_write(const probe_json *value, bool plain, weir_buffer *target) 
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
-static bool read_exponent(weir_bytes text, size_t at, probe_number *number) {
+static bool read_exponent(weir_bytes text, size_t at, data_number *number) {
     int64_t exponent = 0;
     bool negative = false;
     if (at < text.size && (text.data[at] == '+' || text.data[at] == '-')) negative = text.data[at++] == '-';
@@ -272,10 +279,10 @@ static bool read_exponent(weir_bytes text, size_t at, probe_number *number) {
     return true;
 }
 
-bool probe_number_read(weir_bytes text, probe_number *number) {
+bool data_number_read(weir_bytes text, data_number *number) {
     size_t at = 0, count = 0, seen = 0;
     bool point = false;
-    *number = (probe_number){0};
+    *number = (data_number){0};
     if (at < text.size && (text.data[at] == '-' || text.data[at] == '+')) number->is_negative = text.data[at++] == '-';
     for (; at < text.size; at++) {
         const uint8_t c = text.data[at];
@@ -287,7 +294,7 @@ bool probe_number_read(weir_bytes text, probe_number *number) {
         seen++;
         number->scale += point;
         if (count == 0 && c == '0') continue;
-        if (count == PROBE_DIGITS_MAX) return false;
+        if (count == DATA_NUMBER_DIGITS_MAX) return false;
         number->digits[count++] = (char)c;
     }
     if (seen == 0) return false;
@@ -295,18 +302,18 @@ bool probe_number_read(weir_bytes text, probe_number *number) {
     return (text.data[at] == 'e' || text.data[at] == 'E') && read_exponent(text, at + 1, number);
 }
 
-bool probe_number_equal(const probe_number *a, const probe_number *b) {
+bool data_number_equal(const data_number *a, const data_number *b) {
     const bool zero = a->digits[0] == 0;
     return a->scale == b->scale && strcmp(a->digits, b->digits) == 0 && (zero || a->is_negative == b->is_negative);
 }
 
-void probe_number_truncate(probe_number *number) {
+void data_number_truncate(data_number *number) {
     size_t size = strlen(number->digits);
     while (number->scale > 0) {
         if (size) number->digits[--size] = 0;
         number->scale--;
     }
-    while (number->scale < 0 && size && size < PROBE_DIGITS_MAX) {
+    while (number->scale < 0 && size && size < DATA_NUMBER_DIGITS_MAX) {
         number->digits[size++] = '0';
         number->digits[size] = 0;
         number->scale++;
