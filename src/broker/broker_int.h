@@ -36,7 +36,8 @@ enum {
 typedef struct topic_limits { /* a topic's configs, parsed */
     int64_t message_bytes_max;
     int64_t timestamp_before_ms_max, timestamp_after_ms_max;
-    int64_t segment_bytes;
+    int64_t segment_bytes, segment_ms;
+    int64_t retention_bytes, retention_ms;
     bool append_time;
     bool compacted, deleted; /* cleanup.policy */
     bool producer_codec; /* compression.type=producer: batches stay as they came */
@@ -65,6 +66,8 @@ int broker_topic_config_index(weir_bytes name);
 weir_status broker_topic_config_check(const char *topic, const weir_setting *configs, size_t count) WEIR_MUST_USE;
 const char *broker_topic_config_value(const broker_node *broker, const topic_entry *topic, size_t index,
                                       broker_config_source *source);
+/* What its partitions need of its configs. */
+log_partition_config broker_topic_log_config(const topic_entry *topic);
 void broker_topic_limits_update(const broker_node *broker, topic_entry *topic);
 const char *broker_property(const broker_node *broker, const char *name, broker_config_source *source);
 int64_t broker_property_i64(const broker_node *broker, const char *name);

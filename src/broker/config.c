@@ -57,6 +57,8 @@ const weir_option broker_properties[] = {
      "CreateTime|LogAppendTime: whose clock stamps records", 0, 0},
     {"log.preallocate", WEIR_OPTION_BOOL, "false", "segments are never preallocated", 0, 0},
     {"log.retention.bytes", WEIR_OPTION_I64, "-1", "default of topics", -1, INT64_MAX},
+    {"log.retention.check.interval.ms", WEIR_OPTION_I64, "300000", "how often old segments are looked for, at most", 1,
+     INT64_MAX / 1000000},
     {"log.retention.ms", WEIR_OPTION_I64, "604800000", "default of topics", -1, INT64_MAX},
     {"log.roll.jitter.ms", WEIR_OPTION_I64, "0", "default of topics", 0, INT64_MAX},
     {"log.roll.ms", WEIR_OPTION_I64, "604800000", "default of topics", 1, INT64_MAX},
@@ -243,6 +245,9 @@ void broker_topic_limits_update(const broker_node *broker, topic_entry *topic) {
         .timestamp_before_ms_max = number_of(broker, topic, "message.timestamp.before.max.ms"),
         .timestamp_after_ms_max = number_of(broker, topic, "message.timestamp.after.max.ms"),
         .segment_bytes = number_of(broker, topic, "segment.bytes"),
+        .segment_ms = number_of(broker, topic, "segment.ms"),
+        .retention_bytes = number_of(broker, topic, "retention.bytes"),
+        .retention_ms = number_of(broker, topic, "retention.ms"),
         .append_time = strcmp(value_of(broker, topic, "message.timestamp.type"), "LogAppendTime") == 0,
         .compacted = strstr(value_of(broker, topic, "cleanup.policy"), "compact") != NULL,
         .deleted = strstr(value_of(broker, topic, "cleanup.policy"), "delete") != NULL,
@@ -250,6 +255,19 @@ void broker_topic_limits_update(const broker_node *broker, topic_entry *topic) {
     const char *codec = value_of(broker, topic, "compression.type");
     limits->producer_codec = !wire_codec_of_name(weir_bytes_text(codec), &limits->codec);
     if (!limits->producer_codec) limits->level = level_of(broker, topic, limits->codec);
+}
+
+/* The log's 0 is Kafka's -1; Kafka's 0, nothing is old enough to stay, is the log's smallest limit. */
+static int64_t limit_of(int64_t value, bool is_deleted) {
+    return !is_deleted || value < 0 ? 0 : value == 0 ? 1 : value;
+}
+
+log_partition_config broker_topic_log_config(const topic_entry *topic) {
+    const topic_limits *limits = &topic->limits;
+    return (log_partition_config){.segment_bytes = (uint64_t)limits->segment_bytes,
+                                  .segment_ms = limits->segment_ms,
+                                  .retention_bytes = limit_of(limits->retention_bytes, limits->deleted),
+                                  .retention_ms = limit_of(limits->retention_ms, limits->deleted)};
 }
 
 /* ---- as DescribeConfigs shows them ------------------------------------------------------------------------------- */

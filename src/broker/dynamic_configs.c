@@ -87,6 +87,7 @@ void broker_properties_update(broker_node *broker) {
 
 bool broker_property_is_dynamic(const char *name) {
     static const char *const more[] = {"max.connections", "message.max.bytes", "min.insync.replicas"};
+    if (strcmp(name, "log.retention.check.interval.ms") == 0) return false;
     if (strncmp(name, "log.", 4) == 0 || strncmp(name, "compression.", 12) == 0) return true;
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
         if (strcmp(more[i], name) == 0) return true;

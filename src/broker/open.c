@@ -98,7 +98,8 @@ weir_status broker_open(broker_node **result, const broker_config *config, log_s
                             .directory = config->directory,
                             .segment_bytes = (uint64_t)broker_property_i64(broker, "log.segment.bytes"),
                             .journal_bytes = config->journal_bytes,
-                            .tail_bytes = config->tail_bytes};
+                            .tail_bytes = config->tail_bytes,
+                            .retention_check_ms = broker_property_i64(broker, "log.retention.check.interval.ms")};
     const weir_status status = log_open(&broker->log, &log, report);
     if (weir_failed(status)) {
         broker_unmake(broker);

@@ -118,7 +118,7 @@ weir_status broker_topic_add_partition(broker_node *broker, topic_entry *topic, 
     }
     log_partition_id id = {.partition = partition};
     memcpy(id.topic_id, topic->info.id, 16);
-    const log_partition_config config = {.segment_bytes = (uint64_t)topic->limits.segment_bytes};
+    const log_partition_config config = broker_topic_log_config(topic);
     log_partition *log;
     WEIR_TRY(log_partition_open(broker->log, &id, topic->info.name, &config, &log));
     topic->logs = weir_realloc(&broker->account, topic->logs, sizeof(*topic->logs) * (size_t)(partition + 1));
@@ -139,7 +139,7 @@ void broker_topic_set_config(broker_node *broker, topic_entry *topic, weir_bytes
 
 void broker_topic_limits_apply(broker_node *broker, topic_entry *topic) {
     broker_topic_limits_update(broker, topic);
-    const log_partition_config config = {.segment_bytes = (uint64_t)topic->limits.segment_bytes};
+    const log_partition_config config = broker_topic_log_config(topic);
     for (int32_t i = 0; i < topic->info.partition_count; i++) log_partition_configure(topic->logs[i], &config);
 }
 

@@ -142,9 +142,13 @@ static void topic_made(void *arg, weir_status status, const bus_topic_info *info
     turn_soon(task);
 }
 
+/* Positions never get old: of each task the last one counts. */
 static void make_topic(connect_task *task, const char *topic) {
+    static const char *const compact[][2] = {{"cleanup.policy", "compact"}};
+    const bool is_positions = topic == task->positions_topic;
     task->waiting = true;
-    bus_of(task)->topic_create(task->runtime.bus, task->lane, topic, 1, NULL, 0, topic_made, task);
+    bus_of(task)->topic_create(task->runtime.bus, task->lane, topic, 1, is_positions ? compact : NULL,
+                               is_positions ? 1 : 0, topic_made, task);
 }
 
 static weir_status open_position_reader(connect_task *task, int64_t offset) {

@@ -157,6 +157,7 @@ static void add_needs(flow_query *query, int32_t partitions) {
             need->is_exact = true;
             need->output_of = sub;
             add_config(need, "cleanup.policy", "delete");
+            add_config(need, "retention.ms", "-1"); /* as Kafka Streams: what is not processed yet never gets old */
         } else if (last->kind == FLOW_SINK) {
             flow_need *need = add_need(query, last->sink.topic.name,
                                        last->sink.partition_count > 0 ? last->sink.partition_count : partitions);

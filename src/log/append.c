@@ -396,8 +396,10 @@ static void note_stored(log_store *store, log_round *round) {
         if (entry->outcome == LOG_FAILED)
             log_partition_set_offline(partition, weir_error_status(&partition->prepare_error));
         if (entry->outcome != LOG_STORED) continue;
+        const size_t segments = partition->segment_count;
         log_segments_note(store, &partition->segments, &partition->segment_count, &partition->segment_capacity,
-                          entry->segment_base, entry->segment_bytes);
+                          &(log_segment){entry->segment_base, entry->segment_bytes, entry->max_timestamp});
+        if (partition->segment_count > segments) log_retention_want(partition);
         partition->index_count = entry->index_count;
         partition->time_count = entry->time_count;
         partition->stored_end = entry->end_offset;

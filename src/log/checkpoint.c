@@ -13,7 +13,8 @@
  *
  * and since version 2 per partition: 8 end offset of the batches whose transactions are known; 4 open transactions,
  * each 8 producer id, 8 first offset; 4 aborted ones, each 8 producer id, 8 first offset, 8 offset of the marker,
- * 8 last stable offset behind it.
+ * 8 last stable offset behind it. Since version 3 as well: 8 base offset of the first segment, 8 its largest timestamp
+ * or -1; files of segments before it are what retention did not come to remove.
  *
  * Numbers are little-endian. Replaced as a whole: written to `checkpoint.new`, synced, renamed, the directory synced.
  * `.clean` holds the number of the first round after a clean stop, in decimal; it is removed at the next start, and
@@ -25,7 +26,7 @@
 #include <inttypes.h>
 
 enum {
-    CHECKPOINT_VERSION = 2,
+    CHECKPOINT_VERSION = 3,
     CHECKPOINT_VERSION_OLDEST = 1,
     CHECKPOINT_HEADER_BYTES = 48,
     CHECKPOINT_BYTES_MAX = 1 << 30
@@ -93,11 +94,11 @@ static void encode_transactions(const log_partition *partition, weir_buffer *tar
 }
 
 static void encode_partition(const log_partition *partition, weir_buffer *target) {
-    const log_mark *mark = &partition->flushed;
-    weir_buffer_append(target, partition->id.topic_id, 16);
-    put32(target, (uint32_t)partition->id.partition);
     const int64_t start =
         partition->trim_offset > partition->start_offset ? partition->trim_offset : partition->start_offset;
+    const log_mark marked = log_retention_mark(partition, start), *mark = &marked;
+    weir_buffer_append(target, partition->id.topic_id, 16);
+    put32(target, (uint32_t)partition->id.partition);
     put64(target, (uint64_t)(start < mark->end_offset ? start : mark->end_offset));
     put64(target, (uint64_t)mark->end_offset);
     put64(target, (uint64_t)mark->segment_base);
@@ -117,6 +118,8 @@ static void encode_partition(const log_partition *partition, weir_buffer *target
     for (size_t at = 0; weir_map_next(&partition->producers, &at, NULL, &value);)
         encode_producer(value, partition->durable_end, target);
     encode_transactions(partition, target);
+    put64(target, (uint64_t)mark->first_base);
+    put64(target, (uint64_t)mark->first_max_timestamp);
 }
 
 void log_checkpoint_encode(log_store *store, uint64_t replay_from, uint64_t generation, uint64_t position,
@@ -246,6 +249,8 @@ static void decode_partition(log_store *store, input *in) {
     }
     for (uint64_t left = take(in, 4); left > 0 && !in->damaged; left--) decode_producer(partition, in);
     if (in->version >= 2) decode_transactions(partition, in);
+    mark->first_base = in->version >= 3 ? (int64_t)take(in, 8) : 0;
+    mark->first_max_timestamp = in->version >= 3 ? (int64_t)take(in, 8) : -1;
 }
 
 static weir_status decode(log_store *store, const uint8_t *bytes, size_t size) {

@@ -129,7 +129,8 @@ void log_descriptor_give(log_partition *partition, log_descriptor *descriptor) {
     close_descriptor(descriptors, closing);
 }
 
-void log_descriptors_forget(log_partition *partition) {
+/* Closes those whose keys begin with so much of `prefix`; one in use is closed when it is given back. */
+static void forget(log_partition *partition, const uint8_t *prefix, size_t prefix_bytes) {
     log_descriptors *descriptors = &partition->store->descriptors;
     log_descriptor *closing = NULL;
     weir_bytes key;
@@ -137,7 +138,7 @@ void log_descriptors_forget(log_partition *partition) {
     pthread_mutex_lock(&descriptors->mutex);
     for (size_t at = 0; weir_map_next(&descriptors->map, &at, &key, &value);) {
         log_descriptor *descriptor = value;
-        if (memcmp(descriptor->key, &partition->serial, 8) != 0) continue;
+        if (memcmp(descriptor->key, prefix, prefix_bytes) != 0) continue;
         weir_map_remove(&descriptors->map, weir_bytes_of(descriptor->key, sizeof descriptor->key));
         descriptors->open_count--;
         descriptor->forgotten = true;
@@ -152,4 +153,16 @@ void log_descriptors_forget(log_partition *partition) {
         close_descriptor(descriptors, closing);
         closing = next;
     }
+}
+
+void log_descriptors_forget(log_partition *partition) {
+    uint8_t key[17];
+    make_key(key, partition->serial, 0, LOG_FILE_LOG);
+    forget(partition, key, 8);
+}
+
+void log_descriptors_forget_segment(log_partition *partition, int64_t base) {
+    uint8_t key[17];
+    make_key(key, partition->serial, base, LOG_FILE_LOG);
+    forget(partition, key, 16);
 }

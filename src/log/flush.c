@@ -26,6 +26,8 @@ static void collect_one(log_partition *partition, log_flush_item *item) {
                             .end_offset = partition->stored_end,
                             .segment_base = last->base_offset,
                             .position = last->bytes,
+                            .first_base = partition->segments[0].base_offset,
+                            .first_max_timestamp = partition->segments[0].max_timestamp,
                             .index_count = same ? old->index_count : 0,
                             .time_count = same ? old->time_count : 0};
     item->bases = weir_alloc(&store->account, partition->segment_count * sizeof *item->bases);

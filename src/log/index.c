@@ -163,6 +163,17 @@ uint64_t log_index_find(log_partition *partition, int64_t base, int64_t offset, 
     return position;
 }
 
+int64_t log_time_index_last(log_partition *partition, int64_t base) {
+    log_descriptor *descriptor;
+    io_file *file;
+    uint64_t count;
+    uint8_t entry[TIME_BYTES];
+    if (!open_index(partition, base, LOG_FILE_TIME, &descriptor, &file, &count)) return -1;
+    const bool found = count > 0 && read_entry(partition->store, file, count - 1, entry, TIME_BYTES);
+    log_descriptor_give(partition, descriptor);
+    return found ? (int64_t)weir_read_be64(entry) : -1;
+}
+
 int64_t log_time_index_find(log_partition *partition, int64_t base, int64_t timestamp_ms, int64_t *max_timestamp) {
     log_descriptor *descriptor;
     io_file *file;

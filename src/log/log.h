@@ -48,6 +48,7 @@ typedef struct log_config {
     uint64_t journal_bytes;     /* of each of the two journal files; 0 = 32 MiB */
     size_t tail_bytes;          /* budget of recently appended batches kept for readers; 0 = 16 MiB */
     uint32_t descriptors_max;   /* segment files open at a time (LRU); 0 = a quarter of the process's limit */
+    int64_t retention_check_ms; /* the shortest time between two looks for old segments; 0 = 5 minutes */
 } log_config;
 
 typedef struct log_start_report {
@@ -79,7 +80,16 @@ typedef struct log_partition_id {
 
 typedef struct log_partition_config { /* per topic; may be changed while open */
     uint64_t segment_bytes;           /* 0 = the store's */
+    int64_t segment_ms;      /* a batch so much later than the segment's first one begins a new segment; 0 = never */
+    int64_t retention_bytes; /* the oldest segments go while those behind them still have so much; 0 = never */
+    int64_t retention_ms;    /* a segment goes when its latest record is older by the wall clock; 0 = never */
 } log_partition_config;
+
+/* Retention moves the start offset first, as log_set_start_offset() does, and removes files when no read that began
+ * before needs them. By time the last segment goes as well, once all of it is synced: it is then empty for readers, and
+ * its file goes when the next append has begun another. By time it pauses for an hour, with a warning, after the wall
+ * clock was seen to jump by more than a minute. Looked for when a segment begins, when one's time comes, and when a
+ * config changes; never in between. */
 
 /* Makes the partition known. Costs no I/O and no descriptor; a partition that was never written has no files. What the
  * disk holds of it is verified before its first answer. `topic` is copied; the folder is `<topic>-<partition>`. */

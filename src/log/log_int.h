@@ -34,6 +34,7 @@ enum {
     LOG_PATH_MAX = 4096,
     LOG_ID_BYTES = 20,
     LOG_FLUSH_LANES = 4,
+    LOG_RETENTION_CHECK_MS = 300000, /* Kafka's log.retention.check.interval.ms */
     LOG_RETRY_NS = 1000000000 /* after DISK_FULL the next append tries again at the earliest after this */
 };
 
@@ -115,6 +116,7 @@ typedef struct log_replay {
 typedef struct log_segment {
     int64_t base_offset;
     uint64_t bytes;
+    int64_t max_timestamp; /* the largest of its records; -1 = none */
 } log_segment;
 
 /* How far a partition's segments are known to be on the platter. */
@@ -124,7 +126,9 @@ typedef struct log_mark {
     int64_t segment_base;
     uint64_t position;
     uint32_t index_count, time_count; /* synced entries of that segment's indexes */
-    uint64_t older_bytes;             /* in the segments before it */
+    uint64_t older_bytes;             /* in the segments before it, from first_base on */
+    int64_t first_base;               /* files of segments before it are left over: retention was removing them */
+    int64_t first_max_timestamp;      /* of the first segment; -1 = unknown */
 } log_mark;
 
 typedef struct log_epoch {
@@ -157,6 +161,8 @@ typedef struct log_writer {
     uint32_t index_count, time_count;
     uint64_t unindexed_bytes;
     int64_t max_timestamp, max_timestamp_offset, last_time_entry;
+    int64_t first_timestamp; /* the largest of the segment's first batch */
+    bool knows_first;
 } log_writer;
 
 typedef struct log_prepared { /* what verifying found, on its way to the owner lane */
@@ -176,6 +182,9 @@ struct log_partition {
     char folder[LOG_FOLDER_MAX + 1]; /* "" while nobody opened it */
     uint64_t serial;                 /* names its descriptors */
     _Atomic uint64_t segment_bytes;
+    _Atomic int64_t segment_ms; /* 0 = never */
+    _Atomic int64_t roll_at;    /* a segment that begins before it is closed by the first batch at or behind it */
+    int64_t retention_bytes, retention_ms; /* 0 = never */
     bool claimed;
     bool deleted;
     bool gap;        /* the journal does not go on where the checkpoint ends */
@@ -185,6 +194,8 @@ struct log_partition {
 
     int64_t start_offset, end_offset, durable_end, stored_end;
     int64_t trim_offset; /* where the start is going to be */
+    log_trim retention_trim;
+    bool retention_trims;
     uint64_t size_bytes;
     log_epoch *epochs;
     size_t epoch_count, epoch_capacity;
@@ -344,7 +355,12 @@ struct log_store {
     log_producer *producer_first, *producer_last;
     size_t producer_count;
     size_t transaction_count; /* open and aborted ones of all partitions */
-    size_t background; /* other jobs in flight: prepares, deletes, reads, orphans */
+    size_t background; /* other jobs in flight: prepares, deletes, reads, orphans, removals */
+
+    io_timer retention_timer;
+    io_job retention_job;
+    int64_t retention_check_ns, retention_last_ns;
+    int64_t retention_wall_ms, retention_paused_ns; /* the wall clock at the last look; no retention by time before */
 };
 
 /* store.c */
@@ -412,8 +428,8 @@ weir_status log_writer_append(log_partition *partition, log_entry *entries, size
 /* The batch at writer->position is in the segment: moves behind it, and indexes it where one is due. */
 void log_writer_pass(log_partition *partition, int64_t last_offset, int64_t max_timestamp, uint64_t bytes);
 /* Adds the batch's segment to a list of them, or its bytes to the last one. */
-void log_segments_note(log_store *store, log_segment **segments, size_t *count, size_t *capacity, int64_t base,
-                       uint64_t bytes);
+void log_segments_note(log_store *store, log_segment **segments, size_t *count, size_t *capacity,
+                       const log_segment *segment);
 /* The names in a folder, each terminated: a folder is never changed while it is being listed. */
 weir_status log_folder_list(log_store *store, const char *folder, weir_buffer *names) WEIR_MUST_USE;
 weir_status log_folder_remove(log_store *store, const char *folder) WEIR_MUST_USE;
@@ -433,6 +449,8 @@ uint64_t log_index_find(log_partition *partition, int64_t base, int64_t offset, 
 /* An offset before which no record of the segment has a timestamp >= timestamp_ms; *max_timestamp is the last entry's,
  * -1 without entries. */
 int64_t log_time_index_find(log_partition *partition, int64_t base, int64_t timestamp_ms, int64_t *max_timestamp);
+/* The last entry's timestamp, of a closed segment its largest; -1 without entries. */
+int64_t log_time_index_last(log_partition *partition, int64_t base);
 
 /* producer.c */
 void log_producer_note(log_partition *partition, const wire_batch *batch);
@@ -484,6 +502,16 @@ void log_trims_end(log_store *store, weir_status status);
 void log_trims_fail(log_store *store, weir_status status);
 void log_trims_drop(log_store *store);
 
+/* retention.c: owner lane. */
+void log_retention_init(log_store *store, int64_t check_ms);
+/* Something changed that may give retention work: a look at it is due. */
+void log_retention_want(log_partition *partition);
+/* At the end of a flush whose checkpoint has the start offset: takes segments before it out, and then their files. */
+void log_retention_sweep(log_partition *partition);
+bool log_retention_has_leftovers(const log_partition *partition);
+/* The mark as a checkpoint with this start offset should have it. */
+log_mark log_retention_mark(const log_partition *partition, int64_t start_offset);
+
 /* descriptors.c */
 void log_descriptors_init(log_descriptors *descriptors, io_files *files, weir_account *account, size_t open_max);
 void log_descriptors_deinit(log_descriptors *descriptors);
@@ -492,6 +520,7 @@ weir_status log_descriptor_take(log_partition *partition, int64_t base, log_file
                                 log_descriptor **descriptor, io_file **file) WEIR_MUST_USE;
 void log_descriptor_give(log_partition *partition, log_descriptor *descriptor);
 /* Closes the partition's files; one in use closes when it is given back. */
+void log_descriptors_forget_segment(log_partition *partition, int64_t base);
 void log_descriptors_forget(log_partition *partition);
 
 #endif

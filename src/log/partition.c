@@ -30,6 +30,8 @@ log_partition *log_partition_create(log_store *store, const log_partition_id *id
     partition->serial = store->next_serial++;
     partition->references = 1;
     atomic_init(&partition->segment_bytes, store->segment_bytes);
+    atomic_init(&partition->segment_ms, 0);
+    atomic_init(&partition->roll_at, 0);
     weir_map_init(&partition->producers, &store->account);
     io_job_init(&partition->prepare_job, run_prepare);
     io_job_init(&partition->prepared_job, run_prepared);
@@ -89,9 +91,8 @@ weir_status log_partition_open(log_store *store, const log_partition_id *id, con
                          topic, id->partition, partition->end_offset);
     if (!partition) partition = log_partition_create(store, id);
     snprintf(partition->folder, sizeof partition->folder, "%s-%d", topic, id->partition);
-    if (config && config->segment_bytes)
-        atomic_store_explicit(&partition->segment_bytes, config->segment_bytes, memory_order_relaxed);
     partition->claimed = true;
+    if (config) log_partition_configure(partition, config);
     *opened = partition;
     return weir_ok();
 }
@@ -100,6 +101,10 @@ void log_partition_configure(log_partition *partition, const log_partition_confi
     atomic_store_explicit(&partition->segment_bytes,
                           config->segment_bytes ? config->segment_bytes : partition->store->segment_bytes,
                           memory_order_relaxed);
+    atomic_store_explicit(&partition->segment_ms, config->segment_ms, memory_order_relaxed);
+    partition->retention_bytes = config->retention_bytes;
+    partition->retention_ms = config->retention_ms;
+    if (partition->end_offset > partition->start_offset) log_retention_want(partition);
 }
 
 int64_t log_start_offset(const log_partition *partition) {
@@ -200,6 +205,8 @@ void log_partition_install(log_partition *partition) {
     partition->time_count = prepared->time_count;
     partition->stored_end = partition->replay_count ? partition->replay[partition->replay_count - 1].end_offset
                                                     : partition->stored_end;
+    if (partition->flushed.present) partition->flushed.first_max_timestamp = partition->segments[0].max_timestamp;
+    log_retention_want(partition);
     prepared->segments = NULL;
     free_prepared(partition);
     weir_free(&partition->store->account, partition->replay);

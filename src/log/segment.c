@@ -13,13 +13,46 @@ weir_status log_segment_path(const log_partition *partition, int64_t base, log_f
     return log_path(partition->store, path, "%s/%020" PRId64 "%s", partition->folder, base, endings[kind]);
 }
 
-void log_segments_note(log_store *store, log_segment **segments, size_t *count, size_t *capacity, int64_t base,
-                       uint64_t bytes) {
-    if (*count == 0 || (*segments)[*count - 1].base_offset != base) {
+void log_segments_note(log_store *store, log_segment **segments, size_t *count, size_t *capacity, 
+                       const log_segment *segment) {
+    if (*count == 0 || (*segments)[*count - 1].base_offset != segment->base_offset) {
         *segments = log_grow(store, *segments, capacity, *count, sizeof **segments);
-        (*segments)[(*count)++].base_offset = base;
+        (*segments)[(*count)++] = *segment;
+        return;
     }
-    (*segments)[*count - 1].bytes = bytes;
+    log_segment *last = &(*segments)[*count - 1];
+    last->bytes = segment->bytes;
+    if (segment->max_timestamp > last->max_timestamp) last->max_timestamp = segment->max_timestamp;
+}
+
+/* As Kafka: by the records' own time, and only when something is appended. */
+static bool is_old(const log_partition *partition, const log_entry *entry) {
+    const log_writer *writer = &partition->writer;
+    const int64_t segment_ms = atomic_load_explicit(&partition->segment_ms, memory_order_relaxed);
+    const int64_t roll_at = atomic_load_explicit(&partition->roll_at, memory_order_relaxed);
+    if (writer->segment_base < roll_at && entry->base_offset >= roll_at) return true;
+    return segment_ms > 0 && writer->knows_first && writer->first_timestamp >= 0 &&
+           entry->max_timestamp > writer->first_timestamp &&
+           entry->max_timestamp - writer->first_timestamp > segment_ms;
+}
+
+/* After a start the first batch of the last segment is read again, for those who roll by time. */
+static void learn_first_timestamp(log_partition *partition) {
+    log_writer *writer = &partition->writer;
+    log_descriptor *descriptor;
+    io_file *file;
+    uint8_t header[WIRE_BATCH_HEADER_BYTES];
+    size_t got = 0;
+    wire_batch batch;
+    if (writer->knows_first || writer->position == 0) return;
+    writer->knows_first = true;
+    writer->first_timestamp = INT64_MAX;
+    if (weir_failed(log_descriptor_take(partition, writer->segment_base, LOG_FILE_LOG, false, &descriptor, &file)))
+        return;
+    if (!weir_failed(io_read_at(partition->store->files, file, 0, header, sizeof header, &got)) &&
+        got == sizeof header && !weir_failed(wire_batch_parse_header(weir_bytes_of(header, got), &batch)))
+        writer->first_timestamp = batch.max_timestamp;
+    log_descriptor_give(partition, descriptor);
 }
 
 /* Offsets in the indexes are 32 bits from the base, positions 31. */
@@ -45,6 +78,7 @@ static weir_status begin_segment(log_partition *partition, int64_t base) {
     writer->index_count = writer->time_count = 0;
     writer->unindexed_bytes = 0;
     writer->max_timestamp = writer->max_timestamp_offset = writer->last_time_entry = -1;
+    writer->knows_first = false;
     return weir_ok();
 }
 
@@ -58,6 +92,10 @@ void log_writer_pass(log_partition *partition, int64_t last_offset, int64_t max_
         log_index_append(partition, last_offset);
         writer->unindexed_bytes = 0;
     }
+    if (writer->position == 0) {
+        writer->first_timestamp = max_timestamp;
+        writer->knows_first = true;
+    }
     writer->unindexed_bytes += bytes;
     writer->position += bytes;
     writer->end_offset = last_offset + 1;
@@ -70,12 +108,15 @@ static weir_status append_run(log_partition *partition, log_entry *entries, size
     log_writer *writer = &partition->writer;
     const uint64_t segment_bytes = atomic_load_explicit(&partition->segment_bytes, memory_order_relaxed);
     weir_assert(entries->base_offset == writer->end_offset);
-    if (!writer->has_segment || is_full(writer, writer->position, segment_bytes, entries))
+    if (atomic_load_explicit(&partition->segment_ms, memory_order_relaxed) > 0) learn_first_timestamp(partition);
+    if (!writer->has_segment || is_full(writer, writer->position, segment_bytes, entries) ||
+        is_old(partition, entries))
         WEIR_TRY(begin_segment(partition, entries->base_offset));
     weir_bytes parts[PARTS_MAX];
     size_t taken = 0;
     uint64_t position = writer->position;
     while (taken < count && taken < PARTS_MAX && !is_full(writer, position, segment_bytes, &entries[taken])) {
+        if (taken > 0 && is_old(partition, &entries[taken])) break;
         parts[taken] = weir_bytes_of(entries[taken].bytes, entries[taken].size);
         position += entries[taken++].size;
     }

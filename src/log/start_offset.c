@@ -32,7 +32,8 @@ void log_set_start_offset(log_trim *trim) {
         status = weir_fail(WEIR_OUT_OF_RANGE, "%s keeps offsets %lld to %lld, not %lld", partition->folder,
                            (long long)partition->start_offset, (long long)partition->durable_end,
                            (long long)trim->offset);
-    if (weir_failed(status) || trim->offset <= partition->start_offset) {
+    if (weir_failed(status) ||
+        (trim->offset <= partition->start_offset && !log_retention_has_leftovers(partition))) {
         answer(trim, status);
         return;
     }
@@ -76,6 +77,7 @@ void log_trims_end(log_store *store, weir_status status) {
         const weir_status usable = log_partition_usable(partition);
         if (!weir_failed(status) && !weir_failed(usable) && trim->offset > partition->start_offset)
             partition->start_offset = trim->offset;
+        if (!weir_failed(status) && !weir_failed(usable)) log_retention_sweep(partition);
         answer(trim, weir_failed(status) ? status : usable);
     }
 }

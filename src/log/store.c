@@ -218,6 +218,7 @@ static log_store *create_store(const log_config *config) {
     log_rounds_init(store);
     log_journal_init(store);
     log_flush_init(store);
+    log_retention_init(store, config->retention_check_ms);
     return store;
 }
 
@@ -292,6 +293,7 @@ void log_store_check_stopped(log_store *store) {
 void log_stop(log_store *store, io_job *stopped) {
     store->stopping = true;
     store->stopped_job = stopped;
+    io_timer_cancel(store->world->executor, &store->retention_timer);
     log_store_kick(store);
     log_store_check_stopped(store);
 }

@@ -35,14 +35,14 @@ enum { MAY_CUT = false };
 enum { MAY_CUT = true };
 #endif
 
-/* Notes a file that the promise covers, removes one that lies behind it. */
+/* Notes a file that the promise covers, removes one that lies behind it, or before it: retention did not finish. */
 static weir_status sort_file(folder *found, const char *name) {
     log_partition *partition = found->partition;
     const log_mark *mark = &partition->flushed;
     int64_t base;
     const char *ending;
     if (!parse_name(name, &base, &ending)) return weir_ok();
-    if (mark->present && base <= mark->segment_base) {
+    if (mark->present && base >= mark->first_base && base <= mark->segment_base) {
         if (strcmp(ending, ".log") != 0) return weir_ok();
         found->bases = log_grow(partition->store, found->bases, &found->capacity, found->count, sizeof *found->bases);
         found->bases[found->count++] = base;
@@ -82,8 +82,9 @@ static weir_status note_older(log_partition *partition, const folder *found, log
         io_file_info info;
         WEIR_TRY(log_segment_path(partition, found->bases[i], LOG_FILE_LOG, path));
         WEIR_TRY(io_path_info(partition->store->files, path, &info));
-        log_segments_note(partition->store, &prepared->segments, &prepared->count, capacity, found->bases[i],
-                          info.size);
+        log_segment segment = {found->bases[i], info.size, log_time_index_last(partition, found->bases[i])};
+        if (segment.max_timestamp < 0) segment.max_timestamp = info.modified_ms; /* as Kafka */
+        log_segments_note(partition->store, &prepared->segments, &prepared->count, capacity, &segment);
         sum += info.size;
     }
     if (sum == mark->older_bytes) return weir_ok();
@@ -186,8 +187,8 @@ static weir_status replay_one(log_partition *partition, const log_replay *item, 
                            .max_timestamp = batch.max_timestamp};
         status = log_writer_append(partition, &entry, 1, &written);
         if (!weir_failed(status))
-            log_segments_note(store, &prepared->segments, &prepared->count, capacity, entry.segment_base,
-                              entry.segment_bytes);
+            log_segments_note(store, &prepared->segments, &prepared->count, capacity,
+                              &(log_segment){entry.segment_base, entry.segment_bytes, entry.max_timestamp});
     }
     weir_free(&store->tail_account, bytes);
     return weir_context(status, "replaying %s offset %" PRId64, partition->folder, item->base_offset);
@@ -206,7 +207,8 @@ static weir_status prepare(log_partition *partition, folder *found, log_prepared
         WEIR_TRY(note_older(partition, found, prepared, &capacity));
         WEIR_TRY(cut_last(partition));
         WEIR_TRY(open_last(partition));
-        log_segments_note(store, &prepared->segments, &prepared->count, &capacity, mark->segment_base, mark->position);
+        log_segments_note(store, &prepared->segments, &prepared->count, &capacity,
+                          &(log_segment){mark->segment_base, mark->position, writer->max_timestamp});
     }
     for (size_t i = 0; i < partition->replay_count; i++)
         WEIR_TRY(replay_one(partition, &partition->replay[i], prepared, &capacity));
