@@ -58,13 +58,14 @@ static weir_status compute(project *self, data_batch *batch, data_vector **input
     return weir_ok();
 }
 
-/* A key is null when all its columns are. */
+/* A key of one column is null with it; several columns make a key whatever they hold. */
 static weir_status find_present_keys(project *self, data_batch *batch) {
     if (self->step->keeps_key) return weir_ok();
     uint64_t *present = weir_arena_try(batch->arena, DATA_BATCH_WORDS * sizeof *present);
     if (!present) return flow_no_memory("a projection");
-    memset(present, 0, DATA_BATCH_WORDS * sizeof *present);
-    for (uint32_t k = 0; k < self->step->node->schema->key_count; k++) {
+    const uint32_t key_count = self->step->node->schema->key_count;
+    memset(present, key_count > 1 ? 0xFF : 0, DATA_BATCH_WORDS * sizeof *present);
+    for (uint32_t k = 0; key_count == 1 && k < key_count; k++) {
         const data_vector *column = batch->columns[k];
         for (uint32_t i = 0; i < batch->selection.count; i++) {
             const uint32_t row = data_selected(&batch->selection, i);

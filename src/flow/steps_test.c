@@ -219,7 +219,8 @@ static void stream_filter_and_projection(void **unused) {
                 continue;
             }
             char expected[64], quotient[24] = "";
-            if (in->v) snprintf(quotient, sizeof quotient, "%lld", (long long)(100 / in->v));
+            const bool minus = in->v && 100 / in->v < 0; /* no letter or digit begins the line: quoted */
+            if (in->v) snprintf(quotient, sizeof quotient, minus ? "\"%lld\"" : "%lld", (long long)(100 / in->v));
             else errors++;
             snprintf(expected, sizeof expected, "%s,%lld", quotient, (long long)in->time);
             assert_true(at < out->count);

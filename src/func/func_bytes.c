@@ -119,6 +119,8 @@ static weir_status recode(func_run_context *run, const func_overload *overload, 
         if (from_bytes) memcpy(bytes, text.data, text.size);
         else good = decode(from, text, bytes, &size);
         if (good && !into_bytes) good = encode(into, weir_bytes_of(bytes, size), target, &size);
+        for (size_t i = 0; good && from_bytes && into == CODING_HEX && i < size; i++)
+            if (target[i] >= 'a') target[i] = (uint8_t)(target[i] - 32); /* FROM_BYTES writes capital letters */
         if (good) func_set_text(result, row, target, size);
         else func_row_error(run, row, "%s: the text is not of that encoding", overload->name);
     }

@@ -48,7 +48,7 @@ static bool formatter_load(row_formatter *formatter, func_run_context *run, uint
 
 static int64_t ms_of(const data_vector *vector, uint32_t row) {
     const int64_t value = func_integer(vector, row);
-    return vector->type->kind == DATA_DATE ? value * DATA_MS_PER_DAY : value;
+    return vector->type->kind == DATA_DATE || vector->type->kind == DATA_INT ? value * DATA_MS_PER_DAY : value;
 }
 
 static weir_status format(func_run_context *run, const func_overload *overload, vectors arguments, uint32_t count,

@@ -67,7 +67,7 @@ static void test_lines(void **state) {
          "error: COMBINED: expected the end of the line at byte 51, got \" \\x22x\\x22\""},
         {"STATUS INTEGER", "1 - - [24/Nov/2026:10:00:00 +0000] \"\xff\" 200 1 \"-\" \"-\"",
          "error: COMBINED: not valid UTF-8 at byte 36"},
-        {"STATUS STRING", "", "format COMBINED does not support type STRING of column STATUS"},
+        {"STATUS STRING", "", "The 'COMBINED' format does not support type 'STRING', column: `STATUS`"},
         {"STATUSS INTEGER", "",
          "format COMBINED has no column STATUSS, did you mean STATUS; it has REMOTE_ADDR, REMOTE_USER, TIME, REQUEST, "
          "METHOD, "

@@ -190,7 +190,8 @@ static format_result delimited_decode(format_decoder *base, weir_bytes line, uin
 static bool needs_quote(weir_bytes text, uint8_t delimiter, bool first) {
     if (text.size == 0) return first; /* alone on its line it would be no line at all */
     const uint8_t c = text.data[0];
-    if (first && (c < 0x20 || c == '"' || c == ',' || c > 0x7e)) return true;
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    if (first && !plain) return true; /* as commons-csv does it at the beginning of a line */
     if (c <= '#') return true;
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] == '\n' || text.data[i] == '\r' || text.data[i] == '"' || text.data[i] == delimiter)

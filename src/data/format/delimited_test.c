@@ -38,7 +38,7 @@ static void test_lines(void **state) {
         {"A BYTES", "aGVsbG8=", "{\"A\":\"aGVsbG8=\"}"},
         {"A BYTES", "a", "error: DELIMITED: expected base64 for column A at byte 0, got \"a\""},
         {"A STRING", NULL, "absent"},
-        {"A ARRAY<STRING>", "", "format DELIMITED does not support type ARRAY<STRING> of column A"},
+        {"A ARRAY<STRING>", "", "The 'DELIMITED' format does not support type 'ARRAY', column: `A`"},
     };
     bench_cases(&format_delimited, DATA_ROLE_VALUE, NULL, cases, sizeof cases / sizeof *cases);
 }

@@ -91,16 +91,13 @@ const char *format_option(const format_spec *spec, const char *name) {
 }
 
 weir_status format_unsupported_type(const format_vtable *format, const data_column *column) {
-    char text[256];
-    weir_account account;
-    weir_account_init(&account, "format.error", 0);
-    weir_buffer buffer;
-    weir_buffer_init(&buffer, &account, sizeof text);
-    data_type_print(column->type, &buffer);
-    snprintf(text, sizeof text, "%s", weir_buffer_text(&buffer));
-    weir_buffer_deinit(&buffer);
-    weir_account_deinit(&account);
-    return weir_fail(WEIR_INVALID, "format %s does not support type %s of column %s", format->name, text, column->name);
+    static const char *const names[] = {
+        [DATA_BOOLEAN] = "BOOLEAN", [DATA_INT] = "INTEGER",         [DATA_BIGINT] = "BIGINT", [DATA_DOUBLE] = "DOUBLE",
+        [DATA_DECIMAL] = "DECIMAL", [DATA_STRING] = "STRING",       [DATA_BYTES] = "BYTES",   [DATA_DATE] = "DATE",
+        [DATA_TIME] = "TIME",       [DATA_TIMESTAMP] = "TIMESTAMP", [DATA_ARRAY] = "ARRAY",   [DATA_MAP] = "MAP",
+        [DATA_STRUCT] = "STRUCT"};
+    return weir_fail(WEIR_INVALID, "The '%s' format does not support type '%s', column: `%s`", format->name,
+                     names[column->type->kind], column->name);
 }
 
 const char *format_quote(char *text, weir_bytes bytes) {

@@ -6,7 +6,7 @@ static weir_status check_type(const data_type *type, const data_column *column) 
     case DATA_ARRAY: return check_type(type->element, column);
     case DATA_MAP:
         if (type->key->kind != DATA_STRING) {
-            return weir_fail(WEIR_INVALID, "format JSON: the keys of a MAP must be STRING, in column %s they are not",
+            return weir_fail(WEIR_INVALID, "JSON only supports MAP types with STRING keys, and column %s has others",
                              column->name);
         }
         return check_type(type->element, column);

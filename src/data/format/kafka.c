@@ -1,16 +1,37 @@
 /* KAFKA: Kafka's own serialisers, one column as it is; and NONE: no columns at all. */
 #include "data/format/format_int.h"
 
+#include <stdio.h>
+
 /* ---- KAFKA ----------------------------------------------------------------------------------------------------- */
 
 static bool kafka_holds(data_kind kind) {
     return kind == DATA_INT || kind == DATA_BIGINT || kind == DATA_DOUBLE || kind == DATA_STRING || kind == DATA_BYTES;
 }
 
+static weir_status fail_columns(const format_spec *spec) {
+    char list[400] = "";
+    weir_account account;
+    weir_buffer text;
+    weir_account_init(&account, "format.error", 0);
+    weir_buffer_init(&text, &account, sizeof list);
+    for (uint32_t i = 0; i < spec->schema->count; i++) {
+        const data_column *column = &spec->schema->columns[i];
+        if (column->role != spec->role) continue;
+        weir_buffer_format(&text, "%s`%s` ", text.size ? ", " : "", column->name);
+        data_type_print(column->type, &text);
+        if (column->role == DATA_ROLE_KEY) weir_buffer_append_text(&text, " KEY");
+    }
+    snprintf(list, sizeof list, "%s", weir_buffer_text(&text));
+    weir_buffer_deinit(&text);
+    weir_account_deinit(&account);
+    return weir_fail(WEIR_INVALID, "The 'KAFKA' format only supports a single field. Got: [%s]", list);
+}
+
 static weir_status kafka_supports(const format_spec *spec) {
     const uint32_t count = format_column_count(spec);
     if (count != 1) {
-        return weir_fail(WEIR_INVALID, "format KAFKA holds exactly one column, not %u; use JSON or DELIMITED", count);
+        return fail_columns(spec);
     }
     for (uint32_t i = 0; i < spec->schema->count; i++) {
         const data_column *column = &spec->schema->columns[i];

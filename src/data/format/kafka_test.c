@@ -17,9 +17,9 @@ static void test_records(void **state) {
         {"A DOUBLE", "\x3f\xf8\x01\x01\x01\x01\x01\x01", "{\"A\":1.5002450980392157}"},
         {"A DOUBLE", "", "error: KAFKA: expected 8 bytes for column A, got 0"},
         {"A STRING", NULL, "absent"},
-        {"A DATE", "", "format KAFKA does not support type DATE of column A"},
-        {"A STRING, B STRING", "", "format KAFKA holds exactly one column, not 2; use JSON or DELIMITED"},
-        {"", "", "format KAFKA holds exactly one column, not 0; use JSON or DELIMITED"},
+        {"A DATE", "", "The 'KAFKA' format does not support type 'DATE', column: `A`"},
+        {"A STRING, B STRING", "", "The 'KAFKA' format only supports a single field. Got: [`A` STRING, `B` STRING]"},
+        {"", "", "The 'KAFKA' format only supports a single field. Got: []"},
     };
     bench_cases(&format_kafka, DATA_ROLE_VALUE, NULL, cases, sizeof cases / sizeof *cases);
 }

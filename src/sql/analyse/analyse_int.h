@@ -90,6 +90,8 @@ enum sql_with_use { SQL_WITH_DECLARE, SQL_WITH_SINK, SQL_WITH_INSERT };
 bool sql_check_with(sql_analyser *a, const sql_statement *statement, enum sql_with_use use, sql_with *with);
 /* Place of a property's value, or of the statement's name when it was not given. */
 uint32_t sql_with_offset(const sql_with *with, const char *name);
+/* The formats that WITH names exist. */
+bool sql_check_format_names(sql_analyser *a, const sql_with *with);
 /* Formats, delimiters and wrapping of `source`, whose schema is set, from WITH over what `inherited` (NULL: none) has.
  */
 bool sql_set_formats(sql_analyser *a, const sql_with *with, const sql_source *inherited, bool writes,

@@ -110,8 +110,9 @@ static const func_expr *convert(sql_scope *scope, const sql_expr *at, const func
     if (cast != NULL) return cast;
     if (weir_failed(explicitly ? func_cast(arena, argument, target, &cast)
                                : func_widen(arena, argument, target, &cast)))
-        return fail_type(scope, at->offset, "Cast of %s to %s is not supported", sql_type_text(arena, argument->type),
-                         sql_type_text(arena, target));
+        return fail_type(scope, at->offset, "%sCast of %s to %s is not supported",
+                         strcmp(scope->clause, "SELECT") == 0 ? "Invalid Select: " : "",
+                         sql_type_text(arena, argument->type), sql_type_text(arena, target));
     return cast;
 }
 
@@ -173,6 +174,11 @@ static const func_expr *type_column(sql_scope *scope, const sql_expr *expr) {
         if (column >= 0) return sql_column_expr(of(scope)->arena, scope->schema, (uint32_t)column);
         if (scope->schema != NULL && sql_is_pseudo(name, &pseudo)) return type_pseudo(scope, expr, pseudo);
     }
+    if (strcmp(scope->clause, "PARTITION BY") == 0)
+        sql_fail_at(of(scope), expr->offset,
+                    "PARTITION BY column '%s' cannot be resolved. '%s' must be a column in the source schema since "
+                    "PARTITION BY is applied on the input.",
+                    name, name);
     sql_fail_at(of(scope), expr->offset, "%s column '%s' cannot be resolved.", scope->clause, name);
     sql_suggest_column(of(scope), scope->schema, name);
     return NULL;
@@ -303,12 +309,21 @@ static const func_expr *type_in_item(sql_scope *scope, const sql_expr *expr, con
                         (data_type_is_number(left->type) || left->type->kind == DATA_BOOLEAN);
     right = parses ? sql_parsed_literal(of(scope), item, left->type) : sql_type_expr(scope, item);
     if (right == NULL) return NULL;
-    if (left->type != NULL && right->type != NULL && right->type->kind != DATA_STRING &&
-        !comparable(left->type, right->type, true)) {
+    const bool time =
+        left->type != NULL && (is_time(left->type) || is_event_time(left) || left->type->kind == DATA_BYTES);
+    const bool is_text = right->type != NULL && right->type->kind == DATA_STRING && item->kind == SQL_STRING;
+    if (left->type != NULL && right->type != NULL && !(time && is_text) && left->type->kind == right->type->kind &&
+        left->type->kind >= DATA_ARRAY && func_common_type(of(scope)->arena, left->type, right->type) != NULL) {
+        const data_type *common = func_common_type(of(scope)->arena, left->type, right->type);
+        left = widen_to(scope, expr, left, common);
+        right = left == NULL ? NULL : widen_to(scope, item, right, common);
+        if (right == NULL) return NULL;
+    }
+    if (left->type != NULL && right->type != NULL && !(time && is_text) && !comparable(left->type, right->type, true)) {
         weir_arena *arena = of(scope)->arena;
         sql_fail_at(of(scope), item->offset, "Invalid Predicate: operator does not exist: %s = %s (%s)",
                     sql_type_text(arena, left->type), sql_type_text(arena, right->type), sql_expr_text(arena, item));
-        sql_error_hint(of(scope)->error, "You might need to add explicit type casts.");
+        sql_error_hint(of(scope)->error, "Hint: You might need to add explicit type casts.");
         return NULL;
     }
     return compare(scope, expr, "=", expr->items[0], left, item, right);
@@ -384,6 +399,11 @@ static const func_expr *fail_arguments(sql_scope *scope, const sql_expr *at, con
                                    arguments[i] == NULL ? "" : sql_type_text(arena, arguments[i]->type));
         size += wrote > 0 ? (size_t)wrote : 0;
     }
+    /* The name as it was written; operators have none. */
+    const sql_name *written = &at->name;
+    if (at->kind == SQL_CALL && written->size != 0 && written->offset + written->size <= of(scope)->script.size)
+        name = weir_arena_format(arena, "%.*s", (int)written->size,
+                                 (const char *)of(scope)->script.data + written->offset);
     fail_type(scope, at->offset, "Function '%s' does not accept parameters (%s).", name, types);
     if (weir_failed(status)) sql_error_hint(of(scope)->error, "%s", status.text);
     return NULL;
@@ -430,7 +450,7 @@ static bool unify(sql_scope *scope, const sql_expr *at, const char *what, const 
         common = next;
     }
     if (common == NULL) {
-        fail_type(scope, at->offset, "Invalid %s. All of its values have NULL type", what);
+        fail_type(scope, at->offset, "Invalid %s. All case branches have NULL type", what);
         return false;
     }
     for (uint32_t i = 0; i < count; i++)
@@ -468,7 +488,7 @@ static const func_expr *type_call(sql_scope *scope, const sql_expr *expr) {
                          expr->count, FUNC_ARGUMENTS_MAX);
     for (uint32_t i = 0; i < expr->count; i++)
         if (expr->items[i]->kind == SQL_STAR)
-            return fail_type(scope, expr->items[i]->offset, "Function '%s' does not accept *", name);
+            return fail_arguments(scope, expr, name, NULL, 0, weir_ok());
     const uint32_t first = func_takes_unit(name) && expr->count > 0 && expr->items[0]->kind == SQL_COLUMN ? 1 : 0;
     if (first == 1) { /* DATEADD(DAYS, ...): the unit looks like a column */
         func_expr *unit = new_expr(scope, FUNC_LITERAL, data_type_of(DATA_STRING));
@@ -664,7 +684,9 @@ static const func_expr *type_list(sql_scope *scope, const sql_expr *at, const ch
                                   uint32_t count) {
     const func_expr *typed[FUNC_ARGUMENTS_MAX];
     if (count == 0)
-        return fail_type(scope, at->offset, "%s constructor cannot be empty. Please supply at least one element", what);
+        return fail_type(scope, at->offset, "%s constructor cannot be empty. Please supply at least one element (see "
+                         "https://github.com/confluentinc/ksql/issues/4239).",
+                         what);
     if (count > FUNC_ARGUMENTS_MAX)
         return fail_type(scope, at->offset, "a constructor of %u elements: at most %d are allowed", count,
                          FUNC_ARGUMENTS_MAX);
@@ -682,9 +704,11 @@ static const func_expr *type_list(sql_scope *scope, const sql_expr *at, const ch
     if (common == NULL)
         return fail_type(
             scope, at->offset,
-            "Cannot construct %s with all NULL elements. As a workaround, you may cast a NULL value to the "
-            "desired type.",
-            strcmp(what, "Array") == 0 ? "an array" : "a map");
+            "Cannot construct %s (see https://github.com/confluentinc/ksql/issues/4239). As a workaround, you may "
+            "cast a NULL value to the desired type.",
+            strcmp(what, "Array") == 0  ? "an array with all NULL elements"
+            : strcmp(what, "keys") == 0 ? "a map with all NULL keys"
+                                        : "a map with all NULL values");
     for (uint32_t i = 0; i < count; i++)
         if ((typed[i] = widen_to(scope, exprs[i], typed[i], common)) == NULL) return NULL;
     return call(scope, at, "ARRAY", typed, count);
@@ -700,9 +724,10 @@ static const func_expr *type_map(sql_scope *scope, const sql_expr *expr) {
     const func_expr *lists[2];
     if (count == 0)
         return fail_type(scope, expr->offset,
-                         "Map constructor cannot be empty. Please supply at least one key value pair.");
-    if ((lists[0] = type_list(scope, expr, "Map", parts, count)) == NULL) return NULL;
-    if ((lists[1] = type_list(scope, expr, "Map", parts + count, count)) == NULL) return NULL;
+                         "Map constructor cannot be empty. Please supply at least one key value pair (see "
+                         "https://github.com/confluentinc/ksql/issues/4239).");
+    if ((lists[0] = type_list(scope, expr, "keys", parts, count)) == NULL) return NULL;
+    if ((lists[1] = type_list(scope, expr, "values", parts + count, count)) == NULL) return NULL;
     return call(scope, expr, "MAP", lists, 2);
 }
 

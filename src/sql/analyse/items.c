@@ -33,6 +33,23 @@ static bool add_column(item_state *s, const sql_item *item, const char *name) {
     return add(s, (sql_output){column, name, false, item->offset});
 }
 
+/* With PARTITION BY: what the rows are keyed by, then the values, then the keys they had. */
+static bool add_rekeyed_star(item_state *s, const sql_item *item) {
+    const data_schema *schema = s->source->schema;
+    for (uint32_t i = 0; i < s->query->partition_by.count; i++) {
+        const sql_expr *expr = sql_strip_qualifiers(s->a, s->query, s->query->partition_by.items[i]);
+        if (expr == NULL) return false;
+        const char *name = expr->kind == SQL_COLUMN ? expr->name.text : NULL;
+        if (name != NULL && data_schema_find(schema, name) >= 0) continue; /* comes with the others */
+        if (expr->kind != SQL_NULL && !add(s, (sql_output){expr, name, false, item->offset})) return false;
+    }
+    for (uint32_t i = 0; i < schema->count; i++) {
+        const uint32_t at = (i + schema->key_count) % schema->count;
+        if (!add_column(s, item, schema->columns[at].name)) return false;
+    }
+    return true;
+}
+
 /* Keys, window bounds where rows carry them and the answer shows them, then the other columns. */
 static bool add_star(item_state *s, const sql_item *item, bool with_bounds) {
     if (item->qualifier.text != NULL) {
@@ -42,6 +59,7 @@ static bool add_star(item_state *s, const sql_item *item, bool with_bounds) {
                                item->qualifier.text);
     }
     const data_schema *schema = s->source->schema;
+    if (s->query->partition_by.count != 0) return add_rekeyed_star(s, item);
     for (uint32_t i = 0; i < schema->count; i++) {
         if (i == schema->key_count && with_bounds && s->source->window != SQL_WINDOW_NONE &&
             (!add_column(s, item, "WINDOWSTART") || !add_column(s, item, "WINDOWEND")))

@@ -94,12 +94,15 @@ static bool parse_window_size(sql_analyser *a, const sql_property *property, int
                 !__builtin_mul_overflow(number, units[i].ms, ms))
                 return true;
         }
-        return sql_fail_at(a, property->value_offset,
-                           "Configuration WINDOW_SIZE is invalid: Invalid duration: '%s'. Unknown time unit: '%s'",
-                           text, unit);
+        sql_fail_at(a, property->value_offset,
+                    "Configuration WINDOW_SIZE is invalid: Invalid duration: '%s'. Unknown time unit: '%s'", text,
+                    unit);
+    } else {
+        sql_fail_at(a, property->value_offset,
+                    "Configuration WINDOW_SIZE is invalid: Invalid duration: '%s'. Write it as '10 SECONDS'", text);
     }
-    return sql_fail_at(a, property->value_offset,
-                       "Configuration WINDOW_SIZE is invalid: Invalid duration: '%s'. Write it as '10 SECONDS'", text);
+    a->error->is_syntax = true;
+    return false;
 }
 
 static bool take_property(sql_analyser *a, sql_with *with, const char *name, const sql_property *property) {
@@ -258,8 +261,20 @@ static bool check_format(sql_analyser *a, uint32_t offset, const format_vtable *
         format_encoder_destroy(encoder);
     }
     if (!weir_failed(status)) return true;
-    return sql_error_at(a->error, status.code, a->script, offset, "%s format does not support schema: %s",
-                        spec->role == DATA_ROLE_KEY ? "Key" : "Value", status.text);
+    weir_buffer columns;
+    weir_buffer_init(&columns, a->arena->account, 4096);
+    for (uint32_t i = 0; i < spec->schema->count; i++) {
+        const data_column *column = &spec->schema->columns[i];
+        if (column->role != spec->role) continue;
+        weir_buffer_format(&columns, "%s`%s` %s%s", columns.size ? ", " : "", column->name,
+                           sql_type_text(a->arena, column->type), column->role == DATA_ROLE_KEY ? " KEY" : "");
+    }
+    sql_error_at(a->error, status.code, a->script, offset,
+                 "%s format does not support schema.\nformat: %s\nschema: Persistence{columns=[%.300s], features=[]}\n"
+                 "reason: %s",
+                 spec->role == DATA_ROLE_KEY ? "Key" : "Value", format->name, weir_buffer_text(&columns), status.text);
+    weir_buffer_deinit(&columns);
+    return false;
 }
 
 static bool check_wrapping(sql_analyser *a, const sql_with *with, const sql_source *source) {
@@ -296,10 +311,20 @@ static void set_options(sql_analyser *a, const sql_with *with, const sql_source 
             value[source->value_option_count++] = inherited->value_options[i];
 }
 
+bool sql_check_format_names(sql_analyser *a, const sql_with *with) {
+    const format_vtable *format;
+    return (with->key_format == NULL ||
+            find_format(a, sql_with_offset(with, "KEY_FORMAT"), with->key_format, &format)) &&
+           (with->value_format == NULL ||
+            find_format(a, sql_with_offset(with, "VALUE_FORMAT"), with->value_format, &format));
+}
+
 bool sql_set_formats(sql_analyser *a, const sql_with *with, const sql_source *inherited, bool writes,
                      sql_source *source) {
     const char *key = with->key_format, *value = with->value_format;
     const data_schema *schema = source->schema;
+    const format_vtable *key_format, *value_format;
+    if (!sql_check_format_names(a, with)) return false;
     if (key != NULL && schema->key_count == 0 && find_property(with->statement, "FORMAT") == NULL &&
         strcasecmp(key, "NONE") != 0)
         return sql_fail_at(a, sql_with_offset(with, "KEY_FORMAT"),
@@ -319,7 +344,6 @@ bool sql_set_formats(sql_analyser *a, const sql_with *with, const sql_source *in
                     "via the 'ksql.persistence.default.format.value' config.");
         return false;
     }
-    const format_vtable *key_format, *value_format;
     if (!find_format(a, sql_with_offset(with, "KEY_FORMAT"), key, &key_format) ||
         !find_format(a, sql_with_offset(with, "VALUE_FORMAT"), value, &value_format))
         return false;

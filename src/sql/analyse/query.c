@@ -69,6 +69,12 @@ static const char *statement_words(const query_state *s) {
     }
 }
 
+/* COUNT(*) counts records, which ksqlDB spells COUNT(ROWTIME). */
+static const char *aggregate_text(weir_arena *arena, const sql_expr *call) {
+    const bool star = call->count == 1 && call->items[0]->kind == SQL_STAR;
+    return star ? weir_arena_format(arena, "%s(ROWTIME)", call->name.text) : sql_expr_text(arena, call);
+}
+
 static bool check_clauses(query_state *s) {
     const sql_query *q = s->query;
     const sql_expr *aggregate = NULL;
@@ -79,7 +85,7 @@ static bool check_clauses(query_state *s) {
         if (aggregate != NULL) {
             sql_fail_at(s->a, aggregate->offset,
                         "%s statement does not support aggregate function [%s] without a GROUP BY clause.",
-                        statement_words(s), sql_expr_text(s->a->arena, aggregate));
+                        statement_words(s), aggregate_text(s->a->arena, aggregate));
             return false;
         }
         if (q->window.kind != SQL_WINDOW_NONE)
@@ -267,27 +273,42 @@ static void keys_of_source(query_state *s) {
 
 static bool fail_missing_key(query_state *s) {
     weir_buffer all, list;
+    uint32_t missing = 0;
     weir_buffer_init(&all, s->a->arena->account, 4096);
     weir_buffer_init(&list, s->a->arena->account, 4096);
     for (uint32_t i = 0; i < s->keys.count; i++) {
+        bool selected = false;
+        for (uint32_t k = 0; k < s->output_count; k++)
+            selected = selected || sql_expr_equal(s->outputs[k].expr, s->keys.items[i]);
+        if (selected && strcmp(s->key_word, "key column") != 0) continue; /* key columns are all named */
         const char *text = sql_expr_text(s->a->arena, s->keys.items[i]);
-        weir_buffer_format(&all, "%s%s", i == 0 ? "" : i + 1 == s->keys.count ? " and " : ", ", text);
-        weir_buffer_format(&list, "%s%s", i == 0 ? "" : ", ", text);
+        weir_buffer_format(&all, "%s%s", missing == 0 ? "" : i + 1 == s->keys.count ? " and " : ", ", text);
+        weir_buffer_format(&list, "%s%s", missing == 0 ? "" : ", ", text);
+        missing++;
     }
-    sql_fail_at(
-        s->a, s->query->offset,
-        "Key missing from projection (ie, SELECT).\nThe query used to build `%s` must include the %s%s %s in its "
-        "projection (eg, SELECT %s...).",
-        s->result, s->key_word, s->keys.count > 1 ? "s" : "", weir_buffer_text(&all), weir_buffer_text(&list));
+    sql_fail_at(s->a, s->query->offset,
+                "Key missing from projection (ie, SELECT). See https://cnfl.io/2LV7ouS.\nThe query used to build `%s` "
+                "must include the %s%s %s in its "
+                "projection (eg, SELECT %s...).",
+                s->result, s->key_word, missing > 1 ? "s" : "", weir_buffer_text(&all), weir_buffer_text(&list));
     weir_buffer_deinit(&all);
     weir_buffer_deinit(&list);
     return false;
 }
 
+static const char *repeated_text(query_state *s, uint32_t key, const char *first, const char *second) {
+    weir_arena *arena = s->a->arena;
+    if (strcmp(s->key_word, "key column") != 0)
+        return weir_arena_format(arena, "The projection contains a key column more than once: `%s` and `%s`.", first,
+                                 second);
+    return weir_arena_format(arena,
+                             "The projection contains a key column (`%s`) more than once, aliased as: %s and %s.",
+                             sql_expr_text(arena, s->keys.items[key]), first, second);
+}
+
 static bool fail_repeated_key(query_state *s, uint32_t key, uint32_t first, uint32_t second) {
     sql_fail_at(s->a, s->outputs[second].offset,
-                "The projection contains a key column (`%s`) more than once, aliased as: %s and %s.",
-                sql_expr_text(s->a->arena, s->keys.items[key]), s->outputs[first].name, s->outputs[second].name);
+                "%s", repeated_text(s, key, s->outputs[first].name, s->outputs[second].name));
     sql_error_hint(
         s->a->error,
         "Each key column must only be in the projection once. To copy the key into the value, use AS_VALUE.");
@@ -321,7 +342,7 @@ static bool check_duplicates(query_state *s, const data_schema *schema, const ui
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(schema->columns[i].name, schema->columns[k].name) == 0) {
                 sql_fail_at(s->a, s->outputs[order[i]].offset, "Duplicate %s columns found in schema: `%s` %s",
-                            k < schema->key_count ? "key and value" : "value", schema->columns[i].name,
+                            i < schema->key_count ? "key" : "value", schema->columns[i].name,
                             sql_type_text(s->a->arena, schema->columns[i].type));
                 sql_error_hint(s->a->error, "Give one of them another name with AS.");
                 return false;

@@ -1,10 +1,25 @@
 /* CREATE STREAM | TABLE: columns, keys, event time, and what CREATE ... AS makes of its query. */
 #include "sql/analyse/analyse_int.h"
 
+#include <stdio.h>
+
 #include <ctype.h>
 #include <strings.h>
 
 enum { COLUMNS_MAX = 1024, TOPIC_NAME_MAX = 249 };
+
+/* What ksqlDB's parser refuses already, with the place in the sentence. */
+static bool fail_grammar(sql_analyser *a, uint32_t offset, const char *format, const char *name) {
+    char message[sizeof a->error->message];
+    snprintf(message, sizeof message, format, name);
+    if (a->error->code != WEIR_OK) return false;
+    sql_fail_at(a, offset, "%s", "");
+    const uint32_t line = a->error->line, column = a->error->column;
+    a->error->code = WEIR_OK;
+    sql_fail_at(a, offset, "Line: %u, Col: %u: %s", line, column, message);
+    a->error->is_syntax = true;
+    return false;
+}
 
 static bool check_column(sql_analyser *a, const sql_statement *s, const sql_column *column) {
     func_pseudo pseudo;
@@ -13,13 +28,13 @@ static bool check_column(sql_analyser *a, const sql_statement *s, const sql_colu
         return sql_fail_at(a, column->name.offset,
                            "'%s' is a reserved column name. You cannot use it as a name for a column.", name);
     if (s->is_table && column->constraint == SQL_CONSTRAINT_KEY)
-        return sql_fail_at(a, column->name.offset,
+        return fail_grammar(a, column->name.offset,
                            "Column `%s` is a 'KEY' column: please use 'PRIMARY KEY' for tables.\n"
                            "Tables have PRIMARY KEYs, which are unique and NON NULL.\n"
                            "Streams have KEYs, which have no uniqueness or NON NULL constraints.",
                            name);
     if (!s->is_table && column->constraint == SQL_CONSTRAINT_PRIMARY_KEY)
-        return sql_fail_at(a, column->name.offset,
+        return fail_grammar(a, column->name.offset,
                            "Column `%s` is a 'PRIMARY KEY' column: please use 'KEY' for streams.\n"
                            "Tables have PRIMARY KEYs, which are unique and NON NULL.\n"
                            "Streams have KEYs, which have no uniqueness or NON NULL constraints.",
@@ -31,12 +46,15 @@ static bool check_key_type(sql_analyser *a, uint32_t offset, const char *name, c
     if (!sql_type_has_map(type)) return true;
     return sql_fail_at(a, offset,
                        "Map keys, including types that contain maps, are not supported as they may lead to unexpected "
-                       "behavior due to inconsistent serialization. Key column name: `%s`. Column type: %s.",
+                       "behavior due to inconsistent serialization. Key column name: `%s`. Column type: %s. "
+                       "See https://github.com/confluentinc/ksql/issues/6621 for more.",
                        name, sql_type_text(a->arena, type));
 }
 
 /* Keys first, then the others, each in the order written. */
 static bool make_schema(sql_analyser *a, const sql_statement *s, const data_schema **schema) {
+    if (s->column_count == 0 && s->is_table)
+        return sql_fail_at(a, s->name.offset, "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.");
     if (s->column_count == 0) return sql_fail_at(a, s->name.offset, "The statement does not define any columns.");
     if (s->column_count > COLUMNS_MAX)
         return sql_fail_at(a, s->name.offset, "%u columns, at most %d are allowed", s->column_count, COLUMNS_MAX);
@@ -142,9 +160,13 @@ bool sql_analyse_source(sql_analyser *a, const sql_statement *s, const sql_sourc
     if (!sql_check_with(a, s, SQL_WITH_DECLARE, &with)) return false;
     if (with.topic == NULL)
         return sql_fail_at(a, s->name.offset, "Missing required property \"KAFKA_TOPIC\" which has no default value.");
+    if (s->is_source && s->or_replace)
+        return sql_fail_at(a, s->name.offset, "Cannot add %s '%s': CREATE OR REPLACE is not supported on source %ss.",
+                           s->is_table ? "table" : "stream", s->name.text, s->is_table ? "table" : "stream");
     if (s->is_source && s->is_table)
         return sql_error_at(a->error, WEIR_UNSUPPORTED, a->script, s->name.offset,
                             "CREATE SOURCE TABLE is not supported by this version of weir");
+    if (!sql_check_format_names(a, &with)) return false;
     if (!check_topic_name(a, sql_with_offset(&with, "KAFKA_TOPIC"), with.topic) || !make_schema(a, s, &source->schema))
         return false;
     if (s->is_table && source->schema->key_count == 0) {

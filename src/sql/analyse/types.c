@@ -6,11 +6,33 @@
 #include <math.h>
 #include <strings.h>
 
+/* As ksqlDB's messages print it: the fields of a STRUCT always in backquotes. */
+static void print_type(const data_type *type, weir_buffer *target) {
+    if (type->kind == DATA_ARRAY || type->kind == DATA_MAP) {
+        weir_buffer_append_text(target, type->kind == DATA_ARRAY ? "ARRAY<" : "MAP<");
+        if (type->kind == DATA_MAP) {
+            print_type(type->key, target);
+            weir_buffer_append_text(target, ", ");
+        }
+        print_type(type->element, target);
+        weir_buffer_append_byte(target, '>');
+    } else if (type->kind == DATA_STRUCT) {
+        weir_buffer_append_text(target, "STRUCT<");
+        for (uint32_t i = 0; i < type->field_count; i++) {
+            weir_buffer_format(target, "%s`%s` ", i ? ", " : "", type->fields[i].name);
+            print_type(type->fields[i].type, target);
+        }
+        weir_buffer_append_byte(target, '>');
+    } else {
+        data_type_print(type, target);
+    }
+}
+
 const char *sql_type_text(weir_arena *arena, const data_type *type) {
     if (type == NULL) return "NULL";
     weir_buffer text;
     weir_buffer_init(&text, arena->account, 64u << 10);
-    data_type_print(type, &text);
+    print_type(type, &text);
     const char *copy = weir_arena_text_copy(arena, weir_buffer_text(&text));
     weir_buffer_deinit(&text);
     return copy;
@@ -156,6 +178,7 @@ static const func_expr *number_literal(sql_analyser *a, const sql_expr *literal)
         int64_t value;
         if (!weir_parse_i64(literal->text, &value)) {
             sql_fail_at(a, literal->offset, "Invalid numeric literal: %.*s", shown, text);
+            a->error->is_syntax = true;
             return NULL;
         }
         const bool is_int = value >= INT32_MIN && value <= INT32_MAX;
@@ -170,6 +193,7 @@ static const func_expr *number_literal(sql_analyser *a, const sql_expr *literal)
         double value;
         if (!weir_parse_f64(literal->text, &value) || isinf(value)) {
             sql_fail_at(a, literal->offset, "Number overflows DOUBLE: %.*s", shown, text);
+            a->error->is_syntax = true;
             return NULL;
         }
         func_expr *expr = new_literal(a, data_type_of(DATA_DOUBLE));
@@ -271,8 +295,8 @@ const func_expr *sql_parsed_literal(sql_analyser *a, const sql_expr *literal, co
     }
     if (valid) return expr;
     sql_fail_at(a, literal->offset, "Invalid Predicate: invalid input syntax for type %s: \"%.*s\".",
-                sql_type_text(a->arena, target), (int)(literal->text.size > 60 ? 60 : literal->text.size),
-                (const char *)literal->text.data);
+                target->kind == DATA_DECIMAL ? "DECIMAL" : sql_type_text(a->arena, target),
+                (int)(literal->text.size > 60 ? 60 : literal->text.size), (const char *)literal->text.data);
     return NULL;
 }
 

@@ -46,6 +46,9 @@ static bool check_primary_key(sql_analyser *a, const sql_statement *s, const sql
 
 bool sql_analyse_values(sql_analyser *a, const sql_statement *s, const sql_checked_values **checked) {
     sql_checked_values *result = weir_arena_new(a->arena, sql_checked_values);
+    if (sql_catalog_source(a->catalog, s->name.text) == NULL)
+        return sql_error_at(a->error, WEIR_NOT_FOUND, a->script, s->name.offset,
+                            "Cannot insert values into an unknown stream/table: `%s`", s->name.text);
     if (!sql_analyse_find_source(a, s->name, &result->sink) || !check_sink(a, s, result->sink)) return false;
     const data_schema *schema = result->sink->schema;
     const uint32_t expected = s->name_count != 0 ? s->name_count : schema->count;

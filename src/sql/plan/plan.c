@@ -138,6 +138,12 @@ static bool plan_insert_select(planner *p) {
     const sql_source *sink;
     const char *id;
     bool from_earliest;
+    if (sql_catalog_source(p->a.catalog, s->name.text) == NULL) { /* ksqlDB's sentence begins with the place */
+        sql_error at = {0};
+        sql_error_at(&at, WEIR_NOT_FOUND, p->a.script, s->name.offset, "place");
+        return fail(p, WEIR_NOT_FOUND, s->name.offset, "Line: %u, Col: %u: Source `%s` does not exist.", at.line,
+                    at.column, s->name.text);
+    }
     if (!sql_analyse_find_source(&p->a, s->name, &sink)) return false;
     if (sink->is_table)
         return fail(p, WEIR_INVALID, s->name.offset,
