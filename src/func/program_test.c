@@ -261,6 +261,34 @@ static void test_lists(void **state) {
     bench_close(&b);
 }
 
+/* A constant that fails is evaluated once, at the first row; that this row had failed before must not hide it from the
+ * others. */
+static void test_a_constant_that_fails(void **state) {
+    (void)state;
+    bench_open(&b);
+    const data_column column = {.name = "I", .type = data_type_of(DATA_INT), .role = DATA_ROLE_VALUE};
+    const data_schema schema = {&column, 1, 0};
+    const func_expr *expr = call2("+", call2("/", literal("INTEGER:1"), bench_column(&b, &schema, 0)),
+                                  call2("/", literal("INTEGER:1"), literal("INTEGER:0")));
+    data_batch *batch = data_batch_take(b.pool, &schema);
+    batch->columns[0] = data_vector_create(batch->arena, column.type, 2);
+    for (uint32_t row = 0; row < 2; row++) {
+        batch->columns[0]->ints[row] = (int32_t)row;
+        data_bit_set(batch->columns[0]->valid, row, true);
+    }
+    bench_rows(batch, 2);
+    const func_program *program;
+    data_vector *result;
+    func_errors errors;
+    assert_int_equal(func_compile(&b.arena, expr, &schema, &program).code, WEIR_OK);
+    assert_int_equal(func_run(program, batch, &result, &errors).code, WEIR_OK);
+    assert_int_equal(errors.count, 2);
+    assert_true(data_vector_is_null(result, 1));
+    assert_string_equal(errors.reasons[1], "division by zero");
+    data_batch_release(batch);
+    bench_close(&b);
+}
+
 static void test_rules(void **state) {
     (void)state;
     bench_open(&b);
@@ -741,6 +769,7 @@ static void test_random_trees(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_constant_that_fails),
         cmocka_unit_test(test_rules),   cmocka_unit_test(test_widening), cmocka_unit_test(test_lists),
         cmocka_unit_test(test_filter),  cmocka_unit_test(test_limits),   cmocka_unit_test(test_print),
         cmocka_unit_test(test_random_trees),

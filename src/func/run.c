@@ -140,14 +140,22 @@ static weir_status run_constant(program_run *executor, const func_step *step, co
     const data_selection *selection = &executor->selections[step->selection];
     if (selection->count == 0) return weir_ok();
     const uint32_t first = data_selected(selection, 0);
-    const bool pending = data_bit(executor->context.pending, first);
     const uint16_t index = (uint16_t)first;
     const data_selection one = {&index, 1};
-    WEIR_TRY(run_body(executor, step, arguments, &one, result));
-    if (!pending && data_bit(executor->context.pending, first)) {
-        const char *reason = executor->context.reasons ? executor->context.reasons[first] : NULL;
+    /* Rows fail together here, so what the first one suffered before must not hide it. */
+    func_run_context *context = &executor->context;
+    const bool had_failed = data_bit(context->pending, first);
+    const char *earlier = had_failed && context->reasons ? context->reasons[first] : NULL;
+    data_bit_set(context->pending, first, false);
+    const weir_status status = run_body(executor, step, arguments, &one, result);
+    const bool failed = data_bit(context->pending, first);
+    const char *reason = failed && context->reasons ? context->reasons[first] : NULL;
+    data_bit_set(context->pending, first, had_failed || failed);
+    if (had_failed && context->reasons) context->reasons[first] = earlier;
+    WEIR_TRY(status);
+    if (failed) {
         FUNC_ROWS(selection, row)
-        func_row_error(&executor->context, row, "%s", reason ? reason : "an expression failed");
+        func_row_error(context, row, "%s", reason ? reason : "an expression failed");
         return weir_ok(); /* every row is NULL as it was created */
     }
     if (result->type->kind >= DATA_ARRAY) { /* nested values cannot be repeated row by row: one stands for all */
