@@ -38,6 +38,8 @@ typedef struct topic_limits { /* a topic's configs, parsed */
     int64_t timestamp_before_ms_max, timestamp_after_ms_max;
     int64_t segment_bytes, segment_ms;
     int64_t retention_bytes, retention_ms;
+    int64_t compaction_lag_ms, delete_retention_ms;
+    double dirty_ratio;
     bool append_time;
     bool compacted, deleted; /* cleanup.policy */
     bool producer_codec; /* compression.type=producer: batches stay as they came */

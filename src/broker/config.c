@@ -226,6 +226,12 @@ static int64_t number_of(const broker_node *broker, const topic_entry *topic, co
     return number;
 }
 
+/* Checked when it was set, as above; then it reads as Kafka's default. */
+static double ratio_of(const char *text) {
+    double ratio;
+    return weir_parse_f64(weir_bytes_text(text), &ratio) ? ratio : 0.5;
+}
+
 static int level_of(const broker_node *broker, const topic_entry *topic, wire_codec codec) {
     switch (codec) {
     case WIRE_CODEC_GZIP: {
@@ -248,6 +254,9 @@ void broker_topic_limits_update(const broker_node *broker, topic_entry *topic) {
         .segment_ms = number_of(broker, topic, "segment.ms"),
         .retention_bytes = number_of(broker, topic, "retention.bytes"),
         .retention_ms = number_of(broker, topic, "retention.ms"),
+        .dirty_ratio = ratio_of(value_of(broker, topic, "min.cleanable.dirty.ratio")),
+        .compaction_lag_ms = number_of(broker, topic, "min.compaction.lag.ms"),
+        .delete_retention_ms = number_of(broker, topic, "delete.retention.ms"),
         .append_time = strcmp(value_of(broker, topic, "message.timestamp.type"), "LogAppendTime") == 0,
         .compacted = strstr(value_of(broker, topic, "cleanup.policy"), "compact") != NULL,
         .deleted = strstr(value_of(broker, topic, "cleanup.policy"), "delete") != NULL,
@@ -267,7 +276,11 @@ log_partition_config broker_topic_log_config(const topic_entry *topic) {
     return (log_partition_config){.segment_bytes = (uint64_t)limits->segment_bytes,
                                   .segment_ms = limits->segment_ms,
                                   .retention_bytes = limit_of(limits->retention_bytes, limits->deleted),
-                                  .retention_ms = limit_of(limits->retention_ms, limits->deleted)};
+                                  .retention_ms = limit_of(limits->retention_ms, limits->deleted),
+                                  .compacted = limits->compacted,
+                                  .dirty_ratio = limits->dirty_ratio,
+                                  .compaction_lag_ms = limits->compaction_lag_ms,
+                                  .delete_retention_ms = limits->delete_retention_ms};
 }
 
 /* ---- as DescribeConfigs shows them ------------------------------------------------------------------------------- */

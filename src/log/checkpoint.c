@@ -14,7 +14,8 @@
  * and since version 2 per partition: 8 end offset of the batches whose transactions are known; 4 open transactions,
  * each 8 producer id, 8 first offset; 4 aborted ones, each 8 producer id, 8 first offset, 8 offset of the marker,
  * 8 last stable offset behind it. Since version 3 as well: 8 base offset of the first segment, 8 its largest timestamp
- * or -1; files of segments before it are what retention did not come to remove.
+ * or -1; files of segments before it are what retention did not come to remove. Since version 4: 8 base offset of a
+ * segment that compaction may have replaced or -1, 8 its bytes before, which the sum above holds, 8 those after it.
  *
  * Numbers are little-endian. Replaced as a whole: written to `checkpoint.new`, synced, renamed, the directory synced.
  * `.clean` holds the number of the first round after a clean stop, in decimal; it is removed at the next start, and
@@ -26,7 +27,7 @@
 #include <inttypes.h>
 
 enum {
-    CHECKPOINT_VERSION = 3,
+    CHECKPOINT_VERSION = 4,
     CHECKPOINT_VERSION_OLDEST = 1,
     CHECKPOINT_HEADER_BYTES = 48,
     CHECKPOINT_BYTES_MAX = 1 << 30
@@ -120,6 +121,9 @@ static void encode_partition(const log_partition *partition, weir_buffer *target
     encode_transactions(partition, target);
     put64(target, (uint64_t)mark->first_base);
     put64(target, (uint64_t)mark->first_max_timestamp);
+    put64(target, (uint64_t)partition->swap.base);
+    put64(target, partition->swap.old_bytes);
+    put64(target, partition->swap.new_bytes);
 }
 
 void log_checkpoint_encode(log_store *store, uint64_t replay_from, uint64_t generation, uint64_t position,
@@ -251,6 +255,10 @@ static void decode_partition(log_store *store, input *in) {
     if (in->version >= 2) decode_transactions(partition, in);
     mark->first_base = in->version >= 3 ? (int64_t)take(in, 8) : 0;
     mark->first_max_timestamp = in->version >= 3 ? (int64_t)take(in, 8) : -1;
+    if (in->version < 4) return;
+    partition->swap.base = (int64_t)take(in, 8);
+    partition->swap.old_bytes = take(in, 8);
+    partition->swap.new_bytes = take(in, 8);
 }
 
 static weir_status decode(log_store *store, const uint8_t *bytes, size_t size) {

@@ -127,6 +127,7 @@ static void apply(log_store *store, log_flush *flush) {
         }
         partition->flushed = item->mark;
         log_partition_mark_clean(partition);
+        if (partition->compacted && item->base_count > 1) log_retention_want(partition);
         if (partition->end_offset > item->mark.end_offset) log_partition_mark_dirty(partition, flush->sequence + 1);
     }
     const uint64_t replay_from = log_journal_replay_from(store, flush->sequence);

@@ -83,6 +83,10 @@ typedef struct log_partition_config { /* per topic; may be changed while open */
     int64_t segment_ms;      /* a batch so much later than the segment's first one begins a new segment; 0 = never */
     int64_t retention_bytes; /* the oldest segments go while those behind them still have so much; 0 = never */
     int64_t retention_ms;    /* a segment goes when its latest record is older by the wall clock; 0 = never */
+    bool compacted;          /* of closed segments only the last record of each key stays */
+    double dirty_ratio;      /* share of bytes in closed segments not yet compacted that starts a compaction */
+    int64_t compaction_lag_ms;   /* segments with younger records wait */
+    int64_t delete_retention_ms; /* how long a tombstone stays after it was first compacted */
 } log_partition_config;
 
 /* Retention moves the start offset first, as log_set_start_offset() does, and removes files when no read that began
@@ -122,6 +126,7 @@ struct log_trim { /* caller's storage until done() */
     /* On the lane, never inside the call: OUT_OF_RANGE (above the high watermark), NOT_FOUND, IO, DISK_FULL,
      * CANCELLED (the store stops). After a failure it may or may not have moved after a restart. */
     void (*done)(log_trim *trim, weir_status status);
+    bool always;      /* private: writes the checkpoint even so */
     io_job job;       /* private */
     weir_error error; /* private */
     log_trim *next;   /* private */

@@ -43,6 +43,7 @@ typedef enum log_file_kind { LOG_FILE_LOG, LOG_FILE_INDEX, LOG_FILE_TIME, LOG_FI
 /* ---- rounds ------------------------------------------------------------------------------------------------------ */
 
 typedef struct log_round log_round;
+typedef struct log_compaction log_compaction;
 typedef struct log_journal_file log_journal_file;
 
 typedef enum log_outcome { LOG_WAITING, LOG_STORED, LOG_SKIPPED, LOG_FAILED } log_outcome;
@@ -131,6 +132,12 @@ typedef struct log_mark {
     int64_t first_max_timestamp;      /* of the first segment; -1 = unknown */
 } log_mark;
 
+/* A compacted file that is about to take the place of a segment: a start may find the one or the other. */
+typedef struct log_swap {
+    int64_t base; /* -1 = none */
+    uint64_t old_bytes, new_bytes;
+} log_swap;
+
 typedef struct log_epoch {
     int32_t epoch;
     int64_t start_offset;
@@ -196,6 +203,12 @@ struct log_partition {
     int64_t trim_offset; /* where the start is going to be */
     log_trim retention_trim;
     bool retention_trims;
+    bool compacted, compaction_failed;
+    double dirty_ratio;
+    int64_t compaction_lag_ms, delete_retention_ms;
+    int64_t clean_end; /* compacted below, since the start */
+    log_swap swap;
+    bool swapping; /* reads from segments wait */
     uint64_t size_bytes;
     log_epoch *epochs;
     size_t epoch_count, epoch_capacity;
@@ -357,6 +370,8 @@ struct log_store {
     size_t transaction_count; /* open and aborted ones of all partitions */
     size_t background; /* other jobs in flight: prepares, deletes, reads, orphans, removals */
 
+    log_compaction *compaction; /* at most one at a time */
+    io_lane *compaction_lane;
     io_timer retention_timer;
     io_job retention_job;
     int64_t retention_check_ns, retention_last_ns;
@@ -511,6 +526,11 @@ void log_retention_sweep(log_partition *partition);
 bool log_retention_has_leftovers(const log_partition *partition);
 /* The mark as a checkpoint with this start offset should have it. */
 log_mark log_retention_mark(const log_partition *partition, int64_t start_offset);
+
+/* compaction.c: owner lane. Begins one when the partition is dirty enough and none runs; *due_ms: look again then. */
+bool log_compaction_start(log_partition *partition, int64_t wall_ms, int64_t *due_ms);
+void log_compaction_cancel(log_store *store);
+void log_compaction_drop(log_store *store);
 
 /* descriptors.c */
 void log_descriptors_init(log_descriptors *descriptors, io_files *files, weir_account *account, size_t open_max);

@@ -29,6 +29,7 @@ log_partition *log_partition_create(log_store *store, const log_partition_id *id
     partition->id = *id;
     partition->serial = store->next_serial++;
     partition->references = 1;
+    partition->swap.base = -1;
     atomic_init(&partition->segment_bytes, store->segment_bytes);
     atomic_init(&partition->segment_ms, 0);
     atomic_init(&partition->roll_at, 0);
@@ -104,6 +105,10 @@ void log_partition_configure(log_partition *partition, const log_partition_confi
     atomic_store_explicit(&partition->segment_ms, config->segment_ms, memory_order_relaxed);
     partition->retention_bytes = config->retention_bytes;
     partition->retention_ms = config->retention_ms;
+    partition->compacted = config->compacted;
+    partition->dirty_ratio = config->dirty_ratio;
+    partition->compaction_lag_ms = config->compaction_lag_ms;
+    partition->delete_retention_ms = config->delete_retention_ms;
     if (partition->end_offset > partition->start_offset) log_retention_want(partition);
 }
 
@@ -205,7 +210,13 @@ void log_partition_install(log_partition *partition) {
     partition->time_count = prepared->time_count;
     partition->stored_end = partition->replay_count ? partition->replay[partition->replay_count - 1].end_offset
                                                     : partition->stored_end;
-    if (partition->flushed.present) partition->flushed.first_max_timestamp = partition->segments[0].max_timestamp;
+    if (partition->flushed.present) {
+        partition->size_bytes -= partition->flushed.older_bytes;
+        partition->flushed = log_retention_mark(partition, 0);
+        partition->flushed.first_max_timestamp = partition->segments[0].max_timestamp;
+        partition->size_bytes += partition->flushed.older_bytes;
+        partition->swap.base = -1;
+    }
     log_retention_want(partition);
     prepared->segments = NULL;
     free_prepared(partition);

@@ -231,7 +231,7 @@ static void start(log_read *read) {
         answer(read, weir_ok());
     } else if (partition->tail_count > 0 && log_tail_entry(partition, 0)->base_offset <= read->offset) {
         serve_tail(read, limit);
-    } else if (!partition->ready) {
+    } else if (!partition->ready || partition->swapping) {
         read->next = partition->blocked_reads;
         partition->blocked_reads = read;
         log_partition_prepare(partition);

@@ -42,7 +42,10 @@ bool log_retention_has_leftovers(const log_partition *partition) {
 log_mark log_retention_mark(const log_partition *partition, int64_t start_offset) {
     log_mark mark = partition->flushed;
     const size_t count = count_before(partition, start_offset);
-    for (size_t i = 0; i < count; i++) mark.older_bytes -= partition->segments[i].bytes;
+    if (!partition->ready || !mark.present) return mark;
+    mark.older_bytes = 0; /* compaction changes sizes */
+    for (size_t i = count; i < partition->segment_count; i++)
+        if (partition->segments[i].base_offset < mark.segment_base) mark.older_bytes += partition->segments[i].bytes;
     if (count > 0) {
         mark.first_base = partition->segments[count].base_offset;
         mark.first_max_timestamp = partition->segments[count].max_timestamp;
@@ -187,7 +190,7 @@ static int64_t start_by_size(const log_partition *partition, int64_t start) {
 /* One that nobody has used since the start is verified only if the checkpoint says that something of it may go. */
 static void look_at_unused(log_partition *partition, look *at) {
     const log_mark *mark = &partition->flushed;
-    if (!mark->present || partition->preparing) return;
+    if (!mark->present || partition->preparing || partition->retention_ms + partition->retention_bytes == 0) return;
     const bool by_size =
         partition->retention_bytes > 0 && partition->size_bytes > (uint64_t)partition->retention_bytes;
     const bool by_time = partition->retention_ms > 0 && at->by_time &&
@@ -209,8 +212,12 @@ static void trimmed(log_trim *trim, weir_status status) {
     log_retention_want(partition);
 }
 
+static bool has_work(const log_partition *partition) {
+    return partition->retention_ms > 0 || partition->retention_bytes > 0 || partition->compacted;
+}
+
 static void look_at(log_partition *partition, look *at) {
-    if (partition->retention_ms + partition->retention_bytes == 0) return;
+    if (!has_work(partition)) return;
     if (!partition->claimed || partition->deleted || partition->offline || partition->gap ||
         partition->retention_trims || partition->start_offset >= partition->durable_end)
         return;
@@ -220,7 +227,12 @@ static void look_at(log_partition *partition, look *at) {
     }
     int64_t start = partition->retention_ms > 0 ? start_by_time(partition, at) : partition->start_offset;
     if (partition->retention_bytes > 0) start = start_by_size(partition, start);
-    if (start <= partition->start_offset && !log_retention_has_leftovers(partition)) return;
+    if (start <= partition->start_offset && !log_retention_has_leftovers(partition)) {
+        int64_t due_ms = -1;
+        if (partition->compacted) log_compaction_start(partition, at->wall_ms, &due_ms);
+        if (due_ms >= 0) note_due(at, due_ms);
+        return;
+    }
     partition->retention_trims = true;
     partition->retention_trim = (log_trim){.partition = partition, .offset = start, .done = trimmed};
     log_set_start_offset(&partition->retention_trim);
@@ -261,7 +273,7 @@ static void run_look(io_job *job) {
 
 void log_retention_want(log_partition *partition) {
     log_store *store = partition->store;
-    if (partition->retention_ms + partition->retention_bytes == 0 || store->stopping) return;
+    if (!has_work(partition) || store->stopping) return;
     const int64_t now_ns = io_now_ns(store->world->clock);
     int64_t at_ns = store->retention_last_ns + store->retention_check_ns;
     if (at_ns < now_ns) at_ns = now_ns;

@@ -33,7 +33,7 @@ void log_set_start_offset(log_trim *trim) {
                            (long long)partition->start_offset, (long long)partition->durable_end,
                            (long long)trim->offset);
     if (weir_failed(status) ||
-        (trim->offset <= partition->start_offset && !log_retention_has_leftovers(partition))) {
+        (!trim->always && trim->offset <= partition->start_offset && !log_retention_has_leftovers(partition))) {
         answer(trim, status);
         return;
     }

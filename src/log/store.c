@@ -230,6 +230,7 @@ static void create_lanes(log_store *store) {
     for (size_t i = 0; i < LOG_FLUSH_LANES; i++)
         store->flush_parts[i].lane = io_lane_create(executor, IO_LANE_BLOCKING, "log.flush");
     store->flush_lane = store->flush_parts[0].lane;
+    store->compaction_lane = io_lane_create(executor, IO_LANE_BLOCKING, "log.compact");
 }
 
 static void destroy_lanes(log_store *store) {
@@ -238,12 +239,14 @@ static void destroy_lanes(log_store *store) {
     io_lane_destroy(executor, store->journal_lane);
     io_lane_destroy(executor, store->store_lane);
     io_lane_destroy(executor, store->read_lane);
+    io_lane_destroy(executor, store->compaction_lane);
     for (size_t i = 0; i < LOG_FLUSH_LANES; i++) io_lane_destroy(executor, store->flush_parts[i].lane);
 }
 
 static void destroy_store(log_store *store) {
     destroy_lanes(store);
     log_flush_drop(store);
+    log_compaction_drop(store);
     log_rounds_drop(store);
     void *value;
     for (size_t at = 0; weir_map_next(&store->partitions, &at, NULL, &value);) log_partition_release(value);
@@ -294,6 +297,7 @@ void log_stop(log_store *store, io_job *stopped) {
     store->stopping = true;
     store->stopped_job = stopped;
     io_timer_cancel(store->world->executor, &store->retention_timer);
+    log_compaction_cancel(store);
     log_store_kick(store);
     log_store_check_stopped(store);
 }

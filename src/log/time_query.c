@@ -177,7 +177,7 @@ static void start(log_time_query *query) {
         answer(query, usable);
         return;
     }
-    if (!partition->ready && partition->flushed.present + partition->replay_count > 0) {
+    if (partition->swapping || (!partition->ready && partition->flushed.present + partition->replay_count > 0)) {
         partition->blocked_queries = weir_realloc(&store->account, partition->blocked_queries,
                                                   (partition->blocked_query_count + 1) * sizeof(log_time_query *));
         partition->blocked_queries[partition->blocked_query_count++] = query;

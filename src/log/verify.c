@@ -41,8 +41,10 @@ static weir_status sort_file(folder *found, const char *name) {
     const log_mark *mark = &partition->flushed;
     int64_t base;
     const char *ending;
-    if (!parse_name(name, &base, &ending)) return weir_ok();
-    if (mark->present && base >= mark->first_base && base <= mark->segment_base) {
+    const char *dot = strrchr(name, '.');
+    const bool is_unfinished = dot && strcmp(dot, ".cleaned") == 0; /* a compaction's, which begins again */
+    if (!is_unfinished && !parse_name(name, &base, &ending)) return weir_ok();
+    if (!is_unfinished && mark->present && base >= mark->first_base && base <= mark->segment_base) {
         if (strcmp(ending, ".log") != 0) return weir_ok();
         found->bases = log_grow(partition->store, found->bases, &found->capacity, found->count, sizeof *found->bases);
         found->bases[found->count++] = base;
@@ -85,7 +87,12 @@ static weir_status note_older(log_partition *partition, const folder *found, log
         log_segment segment = {found->bases[i], info.size, log_time_index_last(partition, found->bases[i])};
         if (segment.max_timestamp < 0) segment.max_timestamp = info.modified_ms; /* as Kafka */
         log_segments_note(partition->store, &prepared->segments, &prepared->count, capacity, &segment);
-        sum += info.size;
+        const bool is_swapped = found->bases[i] == partition->swap.base && info.size == partition->swap.new_bytes;
+        if (is_swapped) { /* a killed process leaves a rename that a power cut could still take back */
+            WEIR_TRY(log_path(partition->store, path, "%s", partition->folder));
+            WEIR_TRY(io_sync_directory(partition->store->files, path));
+        }
+        sum += is_swapped ? partition->swap.old_bytes : info.size;
     }
     if (sum == mark->older_bytes) return weir_ok();
     return weir_fail(WEIR_CORRUPT, "%s: segments of %" PRIu64 " bytes, the checkpoint promises %" PRIu64
