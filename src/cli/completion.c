@@ -12,6 +12,7 @@ static const struct {
     {"server", "--data --kafka --http --memory --config --set --insecure --verbose --help"},
     {"sql", "-e -f --server --output --help"},
     {"check", "--quiet --help"},
+    {"test", "--case --feature --skip-feature --batching --json --help"},
     {"version", "--json --help"},
     {"completion", "bash"},
 };
@@ -36,20 +37,21 @@ static void print_family(const cli_family *family) {
 }
 
 static void print_script(void) {
-    printf("# bash completion of weir: source <(weir completion bash)\n"
-           "_weir() {\n"
-           "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} place='' words=''\n"
-           "    case $COMP_CWORD in 1) ;; 2) place=${COMP_WORDS[1]} ;; *) place=\"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" "
-           ";; esac\n"
-           "    case $place in server* | sql* | check* | version* | completion*) place=${COMP_WORDS[1]} ;; esac\n"
-           "    case $previous in\n"
-           "    --output) COMPREPLY=($(compgen -W 'tabular json' -- \"$current\")); return ;;\n"
-           "    --format) COMPREPLY=($(compgen -W 'text json hex raw' -- \"$current\")); return ;;\n"
-           "    --acks) COMPREPLY=($(compgen -W '0 1 all' -- \"$current\")); return ;;\n"
-           "    --from | --to | --time) COMPREPLY=($(compgen -W 'earliest latest' -- \"$current\")); return ;;\n"
-           "    esac\n"
-           "    case $place in\n"
-           "    '') words='");
+    printf(
+        "# bash completion of weir: source <(weir completion bash)\n"
+        "_weir() {\n"
+        "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} place='' words=''\n"
+        "    case $COMP_CWORD in 1) ;; 2) place=${COMP_WORDS[1]} ;; *) place=\"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" "
+        ";; esac\n"
+        "    case $place in server* | sql* | check* | test* | version* | completion*) place=${COMP_WORDS[1]} ;; esac\n"
+        "    case $previous in\n"
+        "    --output) COMPREPLY=($(compgen -W 'tabular json' -- \"$current\")); return ;;\n"
+        "    --format) COMPREPLY=($(compgen -W 'text json hex raw' -- \"$current\")); return ;;\n"
+        "    --acks) COMPREPLY=($(compgen -W '0 1 all' -- \"$current\")); return ;;\n"
+        "    --from | --to | --time) COMPREPLY=($(compgen -W 'earliest latest' -- \"$current\")); return ;;\n"
+        "    esac\n"
+        "    case $place in\n"
+        "    '') words='");
     for (size_t i = 0; i < FAMILY_COUNT; i++) printf("%s ", families[i]->name);
     for (size_t i = 0; i < PLAIN_COUNT; i++) printf("%s ", plain[i].command);
     printf("help' ;;\n");
